@@ -1,0 +1,293 @@
+"""The words and messages that master and runners share. No Django, no database.
+
+A ``FoldTask`` or ``SplitTask`` travels through the broker to a runner; a ``FoldOutcome`` or
+``SplitOutcome`` comes back as one JSON file on the shared disk. Both ends read what they get as
+untrusted data: ``from_message`` checks every field's type and raises ``InvalidMessage``.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Self
+
+from runapp.errors import InvalidMessage
+
+#: Version of the messages below. A runner refuses a message of another version.
+PROTOCOL_VERSION = 1
+
+#: Encoded indices longer than this many characters travel by the shared disk, not by the broker.
+INLINE_INDICES_CHARS = 64 * 1024
+
+#: How often in all a fold is started when it was lost through datarun's own fault.
+MAX_ATTEMPTS = 3
+
+#: The words the older releases put into the log of a fold stopped at its soft time limit.
+SOFT_TIME_LIMIT_WORDS = "Soft Time Limit Exceeded"
+
+#: Elements a standard workflow can consist of, in the order in which they are applied.
+WORKFLOW_ELEMENTS = ("feature_extractor", "classifier", "calibrator", "regressor")
+
+#: Functions that the ``specific.py`` of a custom data set must define, with their numbers of arguments.
+SPECIFIC_FUNCTIONS = {
+    "prepare_data": 1,
+    "get_train_data": 1,
+    "get_test_data": 1,
+    "train_submission": 4,
+    "test_submission": 3,
+}
+SPECIFIC_FILE = "specific.py"
+TRAIN_FILE = "train.csv"
+TEST_FILE = "test.csv"
+
+
+class State(StrEnum):
+    """Where a fold is: ``TODO -> TRAINED -> VALIDATED -> TESTED``, or ``ERROR`` from any of them."""
+
+    TODO = "TODO"
+    TRAINED = "TRAINED"
+    VALIDATED = "VALIDATED"
+    TESTED = "TESTED"
+    ERROR = "ERROR"
+
+
+FINAL_STATES = frozenset({State.TESTED, State.ERROR})
+
+
+class Outcome(StrEnum):
+    """Why a finished fold ended as it did. The set is closed."""
+
+    OK = "ok"
+    USER_ERROR = "user_error"
+    BAD_OUTPUT = "bad_output"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    OUTPUT_LIMIT = "output_limit"
+    CRASH = "crash"
+    CANCELLED = "cancelled"
+    DATA_ERROR = "data_error"
+    LOST = "lost"
+
+
+class SplitState(StrEnum):
+    """Where the split of a data set into train and test is."""
+
+    NONE = "NONE"
+    TODO = "TODO"
+    DONE = "DONE"
+    ERROR = "ERROR"
+
+
+class Priority(StrEnum):
+    """Priority of a fold; also the name of its queue."""
+
+    LOW = "L"
+    HIGH = "H"
+
+
+class Queue(StrEnum):
+    """Queues of the broker."""
+
+    LOW = "L"
+    HIGH = "H"
+    SPLIT = "celery"
+    MASTER = "master_periodic"
+
+
+#: The queues whose tasks need no database: what a runner takes.
+RUNNER_QUEUES = (Queue.LOW, Queue.HIGH, Queue.SPLIT)
+
+
+class TaskName(StrEnum):
+    """Names of the Celery tasks, by which the master sends them without importing their code."""
+
+    FOLD = "runapp.tasks.train_test_submission_fold"
+    SPLIT = "runapp.tasks.split_train_test"
+    SAVE = "runapp.tasks.save_submission_fold_db"
+    SWEEP = "runapp.tasks.sweep"
+
+
+def _fits(value: object, annotation: Any) -> bool:
+    """Whether ``value`` is what a JSON document may hold for a field annotated so."""
+    origin = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, part) for part in arguments)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(part, arguments[0]) for part in value)
+    if _is_enum(annotation):
+        return isinstance(value, str) and value in set(annotation)
+    if annotation is float:
+        # Infinity and NaN pass json.loads; no time or amount of memory is one of them.
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, annotation)
+
+
+class _Message:
+    """A frozen dataclass that travels as a JSON object."""
+
+    kind: typing.ClassVar[str]
+
+    def to_message(self) -> dict[str, Any]:
+        """The JSON object that carries this message."""
+        body = dataclasses.asdict(self)  # type: ignore[call-overload]
+        return {"version": PROTOCOL_VERSION, "kind": self.kind, **body}
+
+    @classmethod
+    def from_message(cls, message: object) -> Self:
+        """Read a message from decoded JSON.
+
+        Raises
+        ------
+        InvalidMessage
+            If a field is missing, unknown, or not of its type.
+        """
+        if not isinstance(message, Mapping):
+            raise InvalidMessage(f"a {cls.kind} must be a JSON object")
+        body = dict(message)
+        version, kind = body.pop("version", None), body.pop("kind", None)
+        if version != PROTOCOL_VERSION or kind != cls.kind:
+            raise InvalidMessage(
+                f"expected a {cls.kind} of version {PROTOCOL_VERSION}, got {kind!r} of version {version!r}: "
+                "do master and runner run the same release?"
+            )
+        hints = typing.get_type_hints(cls)
+        names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        if body.keys() != names:
+            odd = ", ".join(sorted(map(str, body.keys() ^ names)))
+            raise InvalidMessage(f"a {cls.kind} has missing or unknown fields: {odd}")
+        for name, value in body.items():
+            if isinstance(value, list):
+                body[name] = value = tuple(value)
+            if not _fits(value, hints[name]):
+                raise InvalidMessage(f"the field {name} of a {cls.kind} is not of its type")
+            enum = next((t for t in (hints[name], *typing.get_args(hints[name])) if _is_enum(t)), None)
+            if enum is not None and value is not None:
+                body[name] = enum(value)
+        return cls(**body)
+
+
+def _is_enum(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, StrEnum)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FoldTask(_Message):
+    """What a runner needs to train and test one fold."""
+
+    kind: typing.ClassVar[str] = "fold_task"
+
+    fold_id: int
+    #: Fresh for each time the fold is asked for; an outcome is accepted for the current one only.
+    task_id: str
+    #: 1 for the first start, at most ``MAX_ATTEMPTS``.
+    attempt: int
+    #: Folder of the split data, relative to ``DIR_DATA``. Its content never changes.
+    data_folder: str
+    custom: bool
+    workflow_elements: tuple[str, ...]
+    target_column: str
+    n_train_rows: int
+    n_test_rows: int
+    #: Folder of the submission's files, relative to ``DIR_SUBMISSION``, and the hash of what lies in it.
+    submission_folder: str
+    submission_hash: str
+    #: Encoded training indices, or None where they lie in the fold's indices file on the shared disk.
+    train_is: str | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SplitTask(_Message):
+    """What a runner needs to split a data set into train and test."""
+
+    kind: typing.ClassVar[str] = "split_task"
+
+    raw_data_id: int
+    task_id: str
+    custom: bool
+    #: Folder of the uploaded files, and the folder to make with the split data, relative to ``DIR_DATA``.
+    source_folder: str
+    split_folder: str
+    #: Name of the CSV file within ``source_folder``; None for a custom data set.
+    data_file: str | None
+    target_column: str
+    workflow_elements: tuple[str, ...]
+    held_out_test: float | None
+    random_state: int | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FoldOutcome(_Message):
+    """What became of a fold: the content of ``<task_id>.json`` on the shared disk.
+
+    Times of the clock are seconds since the epoch, durations are seconds, memory is kB.
+    Predictions are encoded as the API hands them out, and None unless ``outcome`` is ``ok``.
+    """
+
+    kind: typing.ClassVar[str] = "fold_outcome"
+
+    fold_id: int
+    task_id: str
+    attempt: int
+    outcome: Outcome
+    log_messages: str
+    #: Node name of the Celery worker that ran the fold.
+    runner: str
+    #: Level of isolation at which the fold ran.
+    isolation: str
+    started_at: float
+    trained_at: float | None = None
+    validated_at: float | None = None
+    tested_at: float | None = None
+    train_time: float = 0.0
+    validation_time: float = 0.0
+    test_time: float = 0.0
+    train_cpu_time: float = 0.0
+    test_cpu_time: float = 0.0
+    train_memory: float = 0.0
+    test_memory: float = 0.0
+    full_train_predictions: str | None = None
+    full_train_predictions_shape: tuple[int, ...] | None = None
+    test_predictions: str | None = None
+    test_predictions_shape: tuple[int, ...] | None = None
+
+    @property
+    def state(self) -> State:
+        return State.TESTED if self.outcome is Outcome.OK else State.ERROR
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SplitOutcome(_Message):
+    """What became of a split: the content of ``<task_id>.json`` on the shared disk."""
+
+    kind: typing.ClassVar[str] = "split_outcome"
+
+    raw_data_id: int
+    task_id: str
+    ok: bool
+    log_messages: str
+    runner: str
+    n_train_rows: int | None = None
+    n_test_rows: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FoldMark(_Message):
+    """Sign of life of a running fold: ``<task_id>.json`` among the marks, rewritten at each step.
+
+    The file's modification time is the last heartbeat.
+    """
+
+    kind: typing.ClassVar[str] = "fold_mark"
+
+    fold_id: int
+    task_id: str
+    attempt: int
+    runner: str
+    state: State
+    started_at: float
+    trained_at: float | None = None
+    validated_at: float | None = None
