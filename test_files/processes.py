@@ -1,0 +1,177 @@
+"""Processes that tests and benchmarks start: waited for by a condition, never left behind."""
+
+import ctypes
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_LOG_END_CHARS = 3000
+#: Below the range from which the kernel takes the ports of outgoing connections.
+_PORTS = range(20_000, 32_000)
+
+_libc = ctypes.CDLL(None)
+
+
+class ProcessFailed(RuntimeError):
+    """A process did not start, with the end of its log."""
+
+
+class Process:
+    """One process with a log of its own, in a session of its own.
+
+    It is killed when the thread that started it dies, so start it from a thread that stays.
+
+    Parameters
+    ----------
+    is_ready:
+        Called until it returns true; an exception of the types in ``not_yet`` means "not yet".
+    stop_signal:
+        The signal that makes the process end in order.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str | Path],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        is_ready: Callable[[], object],
+        not_yet: tuple[type[Exception], ...] = (OSError,),
+        stop_signal: signal.Signals = signal.SIGTERM,
+        start_seconds: float = 60.0,
+        working_folder: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.command = [str(part) for part in command]
+        self.log = folder / f"{name}.log"
+        self.environment = dict(environment)
+        self.stop_signal = stop_signal
+        self.start_seconds = start_seconds
+        self.working_folder = working_folder or folder
+        self._is_ready = is_ready
+        self._not_yet = not_yet
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise ProcessFailed(f"{self.name} was not started")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the process; `wait_until_ready` tells when it can be used."""
+        with open(self.log, "ab") as log:
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                cwd=self.working_folder,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+
+    def wait_until_ready(self) -> None:
+        """Wait for the process to be usable; raises ProcessFailed with the end of its log."""
+        deadline = time.monotonic() + self.start_seconds
+        last_error: Exception | None = None
+        while True:
+            try:
+                if self._is_ready():
+                    return
+            except self._not_yet as error:
+                last_error = error
+            if not self.is_running():
+                raise ProcessFailed(f"{self.name} ended while it started.\n{self.log_end()}")
+            if time.monotonic() > deadline:
+                why = f" ({last_error})" if last_error else ""
+                raise ProcessFailed(
+                    f"{self.name} was not ready after {self.start_seconds:.0f} s{why}.\n{self.log_end()}"
+                )
+            time.sleep(0.05)
+
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End the process at once, and with it what it left in its session."""
+        if self._process is not None:
+            self.signal(signal.SIGKILL)
+            self._process.wait()
+
+    def stop(self, *, seconds: float = 20.0) -> None:
+        """End the process in order, and by force when that takes longer than ``seconds``."""
+        stop_all([self], seconds=seconds)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process and all others in its session's group."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return  # all of them ended by themselves
+
+    def log_end(self) -> str:
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return f"--- end of {self.log.name} ---\n{text[-_LOG_END_CHARS:].strip() or '(empty)'}"
+
+
+def start_all(processes: Sequence[Process]) -> None:
+    """Start processes at the same time and wait for each; on a failure none is left."""
+    try:
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.wait_until_ready()
+    except BaseException:
+        stop_all(processes)
+        raise
+
+
+def stop_all(processes: Sequence[Process], *, seconds: float = 20.0) -> None:
+    """Stop processes at the same time; ``seconds`` bounds them all together."""
+    for process in processes:
+        if process.is_running():
+            os.kill(process.pid, process.stop_signal)
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        while process.is_running() and time.monotonic() < deadline:
+            time.sleep(0.02)
+    for process in processes:
+        process.kill()
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when the thread that started it ends."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_ports(count: int) -> list[int]:
+    """Different TCP ports of the loopback interface that nothing listens on."""
+    ports: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise ProcessFailed(f"there are no {count} free ports between {_PORTS.start} and {_PORTS.stop}")
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
+    """Wait until ``condition()`` is true; raises TimeoutError saying ``what`` did not happen."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not happen within {seconds:.0f} s")
+        time.sleep(0.02)
