@@ -1,6 +1,5 @@
 """Processes that tests and benchmarks start: waited for by a condition, never left behind."""
 
-import ctypes
 import os
 import random
 import signal
@@ -10,12 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
+from runapp.parent_death import die_with_parent
+
 _LOG_END_CHARS = 3000
 #: Below the range from which the kernel takes the ports of outgoing connections.
 _PORTS = range(20_000, 32_000)
-
-_libc = ctypes.CDLL(None)
 
 
 class ProcessFailed(RuntimeError):
@@ -76,7 +74,7 @@ class Process:
                 env=self.environment,
                 cwd=self.working_folder,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent(),
             )
 
     def wait_until_ready(self) -> None:
@@ -146,11 +144,6 @@ def stop_all(processes: Sequence[Process], *, seconds: float = 20.0) -> None:
             time.sleep(0.02)
     for process in processes:
         process.kill()
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when the thread that started it ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def free_ports(count: int) -> list[int]:

@@ -26,7 +26,8 @@ from typing import Self
 if __package__ in (None, ""):  # run as a script: `test_files` must be found all the same
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from test_files.processes import Process, ProcessFailed, die_with_parent, free_ports, start_all, stop_all
+from runapp.parent_death import die_with_parent
+from test_files.processes import Process, ProcessFailed, free_ports, start_all, stop_all
 
 _DATABASE = "datarun"
 _ACCOUNT = "datarun"
@@ -69,7 +70,9 @@ class Services:
 
     def __enter__(self) -> Self:
         if missing := missing_packages():
-            raise ProcessFailed(f"not installed: {', '.join(missing)}; on Debian: apt-get install {' '.join(missing)}")
+            raise ProcessFailed(
+                f"not installed: {', '.join(missing)}; on Debian: apt-get install {' '.join(missing)}"
+            )
         _remove_abandoned_folders()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-"))
         self.folder.chmod(0o711)  # PostgreSQL runs as another user and has to get through
@@ -89,7 +92,9 @@ class Services:
 
     def _make_processes(self) -> None:
         self._password = secrets.token_urlsafe(16)
-        self._ports = dict(zip(("postgres", "rabbitmq", "erlang", "epmd", "redis"), free_ports(5), strict=True))
+        self._ports = dict(
+            zip(("postgres", "rabbitmq", "erlang", "epmd", "redis"), free_ports(5), strict=True)
+        )
         self.postgres = self._postgres()
         epmd = self._epmd()
         self.rabbitmq = self._rabbitmq()
@@ -158,7 +163,9 @@ class Services:
             host="127.0.0.1", port=self._ports["postgres"], user=_ACCOUNT, password=self._password,
             dbname="postgres", autocommit=True, connect_timeout=5,
         ) as connection:  # fmt: skip
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_DATABASE,)).fetchone():
+            if not connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", (_DATABASE,)
+            ).fetchone():
                 connection.execute(f"CREATE DATABASE {_DATABASE}")
         return True
 
@@ -195,7 +202,9 @@ class Services:
         }  # fmt: skip
         if self._consumer_timeout_seconds is not None:
             settings["consumer_timeout"] = str(int(self._consumer_timeout_seconds * 1000))
-        (folder / "rabbitmq.conf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+        (folder / "rabbitmq.conf").write_text(
+            "".join(f"{name} = {value}\n" for name, value in settings.items())
+        )
         environment = self._erlang_environment() | {
             "RABBITMQ_NODENAME": f"datarun{self._ports['rabbitmq']}@localhost",
             "RABBITMQ_DIST_PORT": str(self._ports["erlang"]),
@@ -250,7 +259,13 @@ def _as_plain_user(folder: Path) -> list[str]:
     user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
     os.chown(folder, user.pw_uid, user.pw_gid)
     # The kernel forgets the parent's death signal when the user changes: setpriv asks again.
-    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--pdeathsig=KILL"]
+    return [
+        "setpriv",
+        f"--reuid={user.pw_uid}",
+        f"--regid={user.pw_gid}",
+        "--clear-groups",
+        "--pdeathsig=KILL",
+    ]
 
 
 def _remove_abandoned_folders() -> None:
@@ -270,7 +285,9 @@ def _run(command: list[str]) -> int:
     """Run ``command`` with the services; its exit code, or 128 + the signal that ended it."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with Services() as services:
-        process = subprocess.Popen(command, env=os.environ | services.environment, preexec_fn=die_with_parent)
+        process = subprocess.Popen(
+            command, env=os.environ | services.environment, preexec_fn=die_with_parent()
+        )
         try:
             code = process.wait()
         except KeyboardInterrupt:

@@ -1,0 +1,95 @@
+"""Everything datarun consists of, in one terminal."""
+
+import os
+import socket
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from runapp import embedded
+from runapp.contract import RUNNER_QUEUES, Queue
+from runapp.environment import BASE_DIR, Environment
+from runapp.errors import ConfigurationError
+from runapp.process_group import ProcessGroup
+
+
+class Command(BaseCommand):
+    help = (
+        "Run the web server, a runner, the master's worker and beat together on whatever is configured, after "
+        "bringing the database up to date. Ctrl-C stops them all; so does the end of any of them."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="address the web server listens on (%(default)s)"
+        )
+        parser.add_argument("--port", type=int, default=8000, help="its port (%(default)s)")
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=os.cpu_count() or 1,
+            help="how many folds train at a time (%(default)s)",
+        )
+
+    def handle(self, *, host: str, port: int, workers: int, **options: Any) -> None:
+        del options
+        if workers < 1:
+            raise CommandError("--workers must be at least 1")
+        _check_port(host, port)
+        environment: Environment = settings.ENVIRONMENT
+        call_command("migrate", interactive=False, verbosity=0)
+        if environment.production:
+            call_command("collectstatic", interactive=False, verbosity=0)
+        if environment.broker.kind != "amqp":
+            try:
+                embedded.start_broker(environment)
+            except ConfigurationError as error:
+                raise CommandError(error.message) from None
+        ended = ProcessGroup(BASE_DIR, self.stdout.write).run(
+            _commands(host, port, workers),
+            is_up=lambda: _answers(host, port),
+            when_up=lambda: self.stdout.write(
+                self.style.SUCCESS(f"datarun is at http://{host}:{port}/; Ctrl-C stops it")
+            ),
+        )
+        if ended is not None:
+            raise CommandError(f"{ended} ended by itself, so everything was stopped; its last lines say why")
+
+
+def _commands(host: str, port: int, workers: int) -> dict[str, list[str]]:
+    celery = [sys.executable, "-m", "celery", "-A", "datarun"]
+    runner_queues = ",".join(queue.value for queue in RUNNER_QUEUES)
+    worker = [*celery, "worker", "--loglevel", "info", "--without-gossip", "--without-mingle"]
+    return {
+        "web": [
+            sys.executable, "-m", "gunicorn", "datarun.wsgi:application", "--bind", f"{host}:{port}",
+            "--workers", "2", "--threads", "4", "--timeout", "120", "--no-control-socket",
+        ],
+        "runner": [*worker, "--hostname", "runner@%h", "--queues", runner_queues, "--concurrency", str(workers)],
+        "master": [*worker, "--hostname", "master@%h", "--queues", Queue.MASTER.value, "--concurrency", "1"],
+        "beat": [*celery, "beat", "--loglevel", "info"],
+    }  # fmt: skip
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise CommandError unless the web server can listen there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise CommandError(
+                f"cannot listen on {host}:{port} ({error}); choose another with --port"
+            ) from None
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
