@@ -58,9 +58,7 @@ class ProcessGroup:
             announced = False
             while not self._signals and ended is None:
                 self._pass_on_output()
-                ended = next(
-                    (name for name, process in self._processes.items() if process.poll() is not None), None
-                )
+                ended = next((name for name in self._processes if not self._is_running(name)), None)
                 if not announced and is_up():
                     announced = True
                     when_up()
@@ -83,9 +81,7 @@ class ProcessGroup:
             start_new_session=True,
             preexec_fn=die_with_parent(signal.SIGQUIT),  # noqa: PLW1509 - this process has one thread
         )
-        assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)
-        self._selector.register(process.stdout, selectors.EVENT_READ, name)
+        self._selector.register(process.stdout, selectors.EVENT_READ, name)  # type: ignore[arg-type]
         self._processes[name] = process
         self._partial[name] = b""
 
@@ -105,19 +101,21 @@ class ProcessGroup:
     def _stop(self) -> None:
         """End all processes: one phase after the other, the next one early when a further signal comes."""
         for number, seconds in STOP_PHASES:
-            for process in self._processes.values():
+            for name, process in self._processes.items():
                 if number == signal.SIGKILL:
                     _kill_session(process)
-                elif process.poll() is None:
+                elif self._is_running(name):
                     process.send_signal(number)
             deadline = time.monotonic() + seconds
             signals_before = self._signals
-            while self._is_running() and time.monotonic() < deadline and self._signals == signals_before:
+            while any(map(self._is_running, self._processes)) and self._signals == signals_before:
                 self._pass_on_output()
+                if time.monotonic() > deadline:
+                    break
         self._selector.close()
 
-    def _is_running(self) -> bool:
-        return any(process.poll() is None for process in self._processes.values())
+    def _is_running(self, name: str) -> bool:
+        return self._processes[name].poll() is None
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> None:

@@ -62,7 +62,7 @@ make_surroundings() {
 
 pytest_on_sqlite() {
     echo "== the tests that need no service, on SQLite"
-    "$python" -m coverage run -m pytest -q -m "not services and not slow" "$@"
+    "$python" -m coverage run -m pytest -q -m "not services and not slow"
 }
 
 pytest_on_services() {

@@ -9,7 +9,6 @@ that started them is killed.
 """
 
 import argparse
-import glob
 import os
 import pwd
 import secrets
@@ -38,8 +37,8 @@ _RABBITMQ_SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 def postgres_folder() -> Path | None:
     """Folder of the newest PostgreSQL's programs, or None."""
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"), key=lambda path: float(path.split("/")[4]))
-    program = found[-1] if found else shutil.which("initdb")
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    program = max(found, key=lambda path: float(path.parts[4]), default=None) or shutil.which("initdb")
     return Path(program).parent if program else None
 
 
@@ -70,9 +69,7 @@ class Services:
 
     def __enter__(self) -> Self:
         if missing := missing_packages():
-            raise ProcessFailed(
-                f"not installed: {', '.join(missing)}; on Debian: apt-get install {' '.join(missing)}"
-            )
+            raise ProcessFailed(f"missing here; on Debian: apt-get install {' '.join(missing)}")
         _remove_abandoned_folders()
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-"))
         self.folder.chmod(0o711)  # PostgreSQL runs as another user and has to get through
@@ -92,9 +89,8 @@ class Services:
 
     def _make_processes(self) -> None:
         self._password = secrets.token_urlsafe(16)
-        self._ports = dict(
-            zip(("postgres", "rabbitmq", "erlang", "epmd", "redis"), free_ports(5), strict=True)
-        )
+        servers = ("postgres", "rabbitmq", "erlang", "epmd", "redis")
+        self._ports = dict(zip(servers, free_ports(len(servers)), strict=True))
         self.postgres = self._postgres()
         epmd = self._epmd()
         self.rabbitmq = self._rabbitmq()
@@ -139,8 +135,9 @@ class Services:
         if made.returncode:
             raise ProcessFailed(f"initdb failed: {made.stdout[-1000:]}{made.stderr[-2000:]}")
         settings = {
-            "port": self._ports["postgres"], "listen_addresses": "127.0.0.1", "unix_socket_directories": folder,
-            "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 200,
+            "port": self._ports["postgres"], "listen_addresses": "127.0.0.1", "max_connections": 200,
+            "unix_socket_directories": folder, "fsync": "off", "synchronous_commit": "off",
+            "full_page_writes": "off",
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         import psycopg
@@ -163,9 +160,8 @@ class Services:
             host="127.0.0.1", port=self._ports["postgres"], user=_ACCOUNT, password=self._password,
             dbname="postgres", autocommit=True, connect_timeout=5,
         ) as connection:  # fmt: skip
-            if not connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", (_DATABASE,)
-            ).fetchone():
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (_DATABASE,))
+            if not found.fetchone():
                 connection.execute(f"CREATE DATABASE {_DATABASE}")
         return True
 
@@ -202,9 +198,8 @@ class Services:
         }  # fmt: skip
         if self._consumer_timeout_seconds is not None:
             settings["consumer_timeout"] = str(int(self._consumer_timeout_seconds * 1000))
-        (folder / "rabbitmq.conf").write_text(
-            "".join(f"{name} = {value}\n" for name, value in settings.items())
-        )
+        lines = [f"{name} = {value}\n" for name, value in settings.items()]
+        (folder / "rabbitmq.conf").write_text("".join(lines))
         environment = self._erlang_environment() | {
             "RABBITMQ_NODENAME": f"datarun{self._ports['rabbitmq']}@localhost",
             "RABBITMQ_DIST_PORT": str(self._ports["erlang"]),
@@ -259,13 +254,8 @@ def _as_plain_user(folder: Path) -> list[str]:
     user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
     os.chown(folder, user.pw_uid, user.pw_gid)
     # The kernel forgets the parent's death signal when the user changes: setpriv asks again.
-    return [
-        "setpriv",
-        f"--reuid={user.pw_uid}",
-        f"--regid={user.pw_gid}",
-        "--clear-groups",
-        "--pdeathsig=KILL",
-    ]
+    ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return ["setpriv", *ids, "--pdeathsig=KILL"]
 
 
 def _remove_abandoned_folders() -> None:
@@ -283,11 +273,10 @@ def _listens(port: int) -> bool:
 
 def _run(command: list[str]) -> int:
     """Run ``command`` with the services; its exit code, or 128 + the signal that ended it."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     with Services() as services:
-        process = subprocess.Popen(
-            command, env=os.environ | services.environment, preexec_fn=die_with_parent()
-        )
+        environment = os.environ | services.environment
+        process = subprocess.Popen(command, env=environment, preexec_fn=die_with_parent())
         try:
             code = process.wait()
         except KeyboardInterrupt:

@@ -25,7 +25,7 @@ class PytestRunner:
         parser.add_argument("-k", help="run only the tests whose names match, as pytest's -k")
 
     def run_tests(self, test_labels: Sequence[str], **_: Any) -> int:
-        """Run the tests at ``test_labels``, paths or dotted names; 0 if all passed, else pytest's exit code."""
+        """Run the tests at ``test_labels`` (paths or dotted names); 0 if all passed, else pytest's code."""
         command = [sys.executable, "-m", "pytest", *self._arguments, *map(_path, test_labels)]
         if "DR_DATABASE_NAME" not in os.environ and not _missing_packages():
             command = [sys.executable, str(_SERVICES), "run", "--", *command]

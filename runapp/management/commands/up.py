@@ -19,8 +19,8 @@ from runapp.process_group import ProcessGroup
 
 class Command(BaseCommand):
     help = (
-        "Run the web server, a runner, the master's worker and beat together on whatever is configured, after "
-        "bringing the database up to date. Ctrl-C stops them all; so does the end of any of them."
+        "Bring the database up to date, then run web server, runner, the master's worker and beat together "
+        "on whatever is configured. Ctrl-C stops them all, and so does the end of any of them."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -49,12 +49,11 @@ class Command(BaseCommand):
                 embedded.start_broker(environment)
             except ConfigurationError as error:
                 raise CommandError(error.message) from None
+        where = self.style.SUCCESS(f"datarun is at http://{host}:{port}/ and stops with Ctrl-C")
         ended = ProcessGroup(BASE_DIR, self.stdout.write).run(
             _commands(host, port, workers),
             is_up=lambda: _answers(host, port),
-            when_up=lambda: self.stdout.write(
-                self.style.SUCCESS(f"datarun is at http://{host}:{port}/; Ctrl-C stops it")
-            ),
+            when_up=lambda: self.stdout.write(where),
         )
         if ended is not None:
             raise CommandError(f"{ended} ended by itself, so everything was stopped; its last lines say why")
@@ -69,8 +68,8 @@ def _commands(host: str, port: int, workers: int) -> dict[str, list[str]]:
             sys.executable, "-m", "gunicorn", "datarun.wsgi:application", "--bind", f"{host}:{port}",
             "--workers", "2", "--threads", "4", "--timeout", "120", "--no-control-socket",
         ],
-        "runner": [*worker, "--hostname", "runner@%h", "--queues", runner_queues, "--concurrency", str(workers)],
-        "master": [*worker, "--hostname", "master@%h", "--queues", Queue.MASTER.value, "--concurrency", "1"],
+        "runner": [*worker, "-n", "runner@%h", "--queues", runner_queues, "--concurrency", str(workers)],
+        "master": [*worker, "-n", "master@%h", "--queues", Queue.MASTER.value, "--concurrency", "1"],
         "beat": [*celery, "beat", "--loglevel", "info"],
     }  # fmt: skip
 
