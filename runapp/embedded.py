@@ -62,7 +62,9 @@ def _answers(socket: Path) -> bool:
 def _start_redis(socket: Path) -> None:
     program = redis_server_program()
     if program is None:
-        raise ConfigurationError("there is no redis-server here; install one, or set DR_EMBEDDED_BROKER=files")
+        raise ConfigurationError(
+            "there is no redis-server here; install one, or set DR_EMBEDDED_BROKER=files"
+        )
     folder = socket.parent
     log = folder / "redis.log"
     options: dict[str, Any] = {

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class RunappConfig(AppConfig):
+    name = "runapp"
+    verbose_name = "datarun"
