@@ -3,6 +3,7 @@
 import atexit
 import fcntl
 import os
+import signal
 import subprocess
 import time
 import uuid
@@ -13,14 +14,15 @@ from celery.backends.filesystem import FilesystemBackend
 
 from runapp.environment import Environment, redis_server_program
 from runapp.errors import ConfigurationError
+from runapp.parent_death import die_with_parent
 
 _START_SECONDS = 20.0
 
 
-class AtomicFilesystemBackend(FilesystemBackend):
+class AtomicFilesystemBackend(FilesystemBackend):  # type: ignore[misc] - partial stubs
     """Celery's results in files, each appearing by a rename: a reader never sees half of one."""
 
-    def set(self, key: bytes, value: str | bytes) -> None:
+    def set(self, key: str, value: str | bytes) -> None:
         place = self._filename(key)
         beside = f"{place}.{uuid.uuid4().hex}"
         with self.open(beside, "wb") as stream:
@@ -73,7 +75,12 @@ def _start_redis(socket: Path) -> None:
     }  # fmt: skip
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     # In a session of its own: Ctrl-C in the terminal must reach the workers first, the broker last.
-    process = subprocess.Popen([program, *arguments], stdin=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        [program, *arguments],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - only main threads start the broker
+    )
     starter = os.getpid()
 
     def stop() -> None:
