@@ -68,10 +68,8 @@ def _databases() -> dict[str, Any]:
 
 SECRET_KEY = _secret_key()
 DEBUG = False
-ALLOWED_HOSTS = [
-    "localhost", "127.0.0.1", "[::1]", ENVIRONMENT.master_host, *_variables.get("DR_ALLOWED_HOSTS", "").split(","),
-]  # fmt: skip
-ALLOWED_HOSTS = [host.strip() for host in ALLOWED_HOSTS if host.strip()]
+_named_hosts = (host.strip() for host in _variables.get("DR_ALLOWED_HOSTS", "").split(","))
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", ENVIRONMENT.master_host, *filter(None, _named_hosts)]
 
 DATABASES = {"default": _databases()}
 CACHES = {

@@ -10,7 +10,7 @@ from runapp.models import RawData, Submission, SubmissionFold
 from runapp.models.submission_fold import INDEX_FIELDS, PREDICTION_FIELDS
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     """Rows come through the API, which writes their files with them; a hand may look and delete."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -40,7 +40,7 @@ def _send(name: TaskName, message: dict[str, Any], *, task_id: str, queue: str) 
 
 
 def send_fold(fold: SubmissionFold) -> bool:
-    """Send the task that trains and tests ``fold``, whose data set must be split; tells whether it was sent."""
+    """Send the task that trains and tests a fold whose data set is split; tells whether it was sent."""
     submission = fold.databoard_s
     assert submission is not None and submission.raw_data is not None  # noqa: S101 - kept by the services
     raw_data = submission.raw_data

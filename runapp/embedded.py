@@ -19,13 +19,13 @@ from runapp.parent_death import die_with_parent
 _START_SECONDS = 20.0
 
 
-class AtomicFilesystemBackend(FilesystemBackend):  # type: ignore[misc] - partial stubs
+class AtomicFilesystemBackend(FilesystemBackend):
     """Celery's results in files, each appearing by a rename: a reader never sees half of one."""
 
     def set(self, key: str, value: str | bytes) -> None:
-        place = self._filename(key)
+        place = self._filename(key)  # type: ignore[attr-defined]
         beside = f"{place}.{uuid.uuid4().hex}"
-        with self.open(beside, "wb") as stream:
+        with self.open(beside, "wb") as stream:  # type: ignore[attr-defined]
             stream.write(value.encode() if isinstance(value, str) else value)
         os.replace(beside, place)
 
@@ -40,8 +40,8 @@ def start_broker(environment: Environment) -> None:
     """
     environment.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if environment.broker.kind == "files":
-        for folder in ("broker/messages", "broker/control", "broker/processed", "results"):
-            (environment.home / folder).mkdir(parents=True, exist_ok=True)
+        for name in ("broker/messages", "broker/control", "broker/processed", "results"):
+            (environment.home / name).mkdir(parents=True, exist_ok=True)
         return
     folder = environment.redis_socket.parent
     folder.mkdir(mode=0o700, exist_ok=True)

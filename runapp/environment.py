@@ -144,8 +144,8 @@ class Environment:
             )
         if self.production:
             warnings.warn(
-                "DR_BROKER_USER and DR_BROKER_PASSWORD are not set, so RabbitMQ and Redis are given the database's "
-                "password, and every runner has to hold it",
+                "DR_BROKER_USER and DR_BROKER_PASSWORD are not set, so RabbitMQ and Redis are given the "
+                "database's password, and every runner has to hold it",
                 stacklevel=3,
             )
         return values["DR_DATABASE_USER"], values["DR_DATABASE_PASSWORD"]

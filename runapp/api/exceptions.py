@@ -24,7 +24,7 @@ _STATUS: tuple[tuple[type[DatarunError], int], ...] = (
 
 
 def answer_exception(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer for an error that an API view raised; None for a bug, which Django logs and answers with 500."""
+    """The answer for an error that a view raised; None for a bug, which Django logs and answers with 500."""
     if isinstance(error, InvalidInput):
         return Response({error.field: [error.message]}, status=status.HTTP_400_BAD_REQUEST)
     if isinstance(error, DatarunError):

@@ -1,5 +1,6 @@
 """Lists are plain JSON lists; they page when a caller asks for it."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,14 +12,14 @@ from rest_framework.views import APIView
 
 
 class PageWhenAsked(pagination.PageNumberPagination):
-    """``?page_size=&page=`` cut a list into pages; where the others are stands in the ``Link`` header (RFC 8288)."""
+    """``?page_size=&page=`` cut a list into pages; the ``Link`` header (RFC 8288) leads to the others."""
 
     page_size = 100
     page_size_query_param = "page_size"
     max_page_size = 1000
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
+        self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: APIView | None = None
     ) -> list[Any] | None:
         if not {"page", "page_size"} & request.query_params.keys():
             return None

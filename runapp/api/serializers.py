@@ -32,8 +32,9 @@ class RawDataSerializer(serializers.ModelSerializer[RawData]):
     class Meta:
         model = RawData
         fields = (
-            "id", "name", "files_path", "workflow_elements", "target_column", "custom", "owner", "created_at",
-            "split_state", "split_task_id", "split_log", "held_out_test", "random_state", "n_train_rows", "n_test_rows",
+            "id", "name", "files_path", "workflow_elements", "target_column", "custom", "owner",
+            "created_at", "split_state", "split_task_id", "split_log", "held_out_test", "random_state",
+            "n_train_rows", "n_test_rows",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -99,10 +100,10 @@ class PredictionSerializer(_ShapesSerializer):
     class Meta:
         model = SubmissionFold
         fields = (
-            "databoard_sf_id", "databoard_s", "test_predictions", "test_predictions_shape", "full_train_predictions",
-            "full_train_predictions_shape", "state", "outcome", "log_messages", "train_time", "validation_time",
-            "test_time", "train_cpu_time", "test_cpu_time", "train_memory", "test_memory", "new", "runner", "isolation",
-            "attempts",
+            "databoard_sf_id", "databoard_s", "test_predictions", "test_predictions_shape",
+            "full_train_predictions", "full_train_predictions_shape", "state", "outcome", "log_messages",
+            "train_time", "validation_time", "test_time", "train_cpu_time", "test_cpu_time",
+            "train_memory", "test_memory", "new", "runner", "isolation", "attempts",
         )  # fmt: skip
 
 
@@ -123,7 +124,7 @@ class SubmissionFoldCreateSerializer(serializers.Serializer[Any]):
         allow_null=True,
         allow_blank=True,
         max_length=100,
-        help_text="comma-separated: submission_fold trains a known fold anew, submission replaces the files, too",
+        help_text="comma-separated: submission_fold trains a known fold anew, submission replaces its files",
     )
 
 
@@ -137,7 +138,9 @@ class PredictionNewSerializer(serializers.Serializer[Any]):
     """Which new predictions are asked for."""
 
     raw_data_id = _id_field(required=False, allow_null=True, help_text="only folds on this data set")
-    errors = serializers.BooleanField(default=False, help_text="also folds that failed")
+    errors = serializers.BooleanField(  # type: ignore[assignment]  # DRF moves fields out of the class
+        default=False, help_text="also folds that failed"
+    )
     ack = serializers.BooleanField(
         default=True, help_text="false: hand out, but count as handed out only when asked for by id"
     )

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics, serializers, status
@@ -43,8 +43,8 @@ def _validated(serializer_class: type[serializers.Serializer[Any]], request: Req
     return dict(serializer.validated_data)
 
 
-def _user(request: Request) -> AbstractBaseUser:
-    return cast(AbstractBaseUser, request.user)
+def _user(request: Request) -> User:
+    return cast(User, request.user)
 
 
 def _raw_data(raw_data_id: int) -> RawData:
@@ -76,8 +76,9 @@ class RawDataList(generics.ListAPIView[RawData]):
     def post(self, request: Request) -> Response:
         """Upload a data set.
 
-        One file is a CSV whose first row names the columns. Of several files exactly one is a `.py` with the
-        functions `prepare_data`, `get_train_data`, `get_test_data`, `train_submission` and `test_submission`.
+        One file is a CSV whose first row names the columns. Of several files exactly one is a `.py` with
+        the functions `prepare_data`, `get_train_data`, `get_test_data`, `train_submission` and
+        `test_submission`.
         """
         raw_data = raw_data_create(owner=_user(request), **_validated(RawDataCreateSerializer, request))
         return Response(RawDataSerializer(raw_data).data, status=status.HTTP_201_CREATED)
@@ -99,7 +100,7 @@ class CustomSplitTrainTest(APIView):
 
     @extend_schema(request=CustomSplitSerializer, responses={200: TaskSerializer, 400: _INVALID})
     def post(self, request: Request) -> Response:
-        """Have a custom data set prepared by its own `prepare_data`. The answer names the task that does it."""
+        """Have a custom data set prepared by its `prepare_data`. The answer names the task that does it."""
         raw_data = _raw_data(_validated(CustomSplitSerializer, request)["raw_data_id"])
         return Response({"task_id": custom_split_ask(raw_data=raw_data)})
 

@@ -18,7 +18,7 @@ class Submission(models.Model):
     databoard_s_id = models.IntegerField(
         primary_key=True, validators=[MinValueValidator(0)], help_text="id the caller gave to the submission"
     )
-    files_path = models.CharField(
+    files_path = models.CharField(  # noqa: DJ001 - as the former releases' column
         max_length=200, null=True, help_text="folder of the files, relative to DIR_SUBMISSION"
     )
     files_hash = models.CharField(max_length=64, help_text="hash of names and contents of the files")

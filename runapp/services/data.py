@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
@@ -21,7 +21,7 @@ from runapp.tables import TableError, check_table
 
 def raw_data_create(
     *,
-    owner: AbstractBaseUser,
+    owner: User,
     name: str,
     target_column: str,
     workflow_elements: str,
@@ -93,7 +93,7 @@ def _named(name: str, contents: dict[str, bytes]) -> dict[str, bytes]:
     if len(scripts) != 1:
         raise InvalidInput(
             "files",
-            f"of several files exactly one must be a .py that says how the others are read, not {len(scripts)}",
+            f"of several files one and only one must be a .py that says how to read them, not {len(scripts)}",
         )
     contents[SPECIFIC_FILE] = contents.pop(scripts[0])
     return contents

@@ -23,7 +23,7 @@ def check_name(name: str, *, field: str = "files") -> None:
     Raises
     ------
     InvalidInput
-        For an empty or long name, a folder, a drive, ``..``, a hidden file or a character that is not printable.
+        For an empty or long name, a folder, a drive, ``..``, a hidden file, a character not printable.
     """
     if not name or len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         raise InvalidInput(field, f"a name must have 1 to {MAX_NAME_BYTES} bytes")
@@ -85,7 +85,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> bool:
                 stream.flush()
                 os.fsync(stream.fileno())
         fsync_folder(beside)
-        os.rename(beside, folder)
+        beside.rename(folder)
     except OSError:
         shutil.rmtree(beside, ignore_errors=True)
         if folder.exists():

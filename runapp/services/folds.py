@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from runapp import dispatch
@@ -47,12 +47,12 @@ def force_parse(text: str | None) -> frozenset[str]:
     """The set that the parameter ``force`` names; raises InvalidInput for anything unknown in it."""
     names = frozenset(part.strip() for part in (text or "").split(",") if part.strip())
     if unknown := names - {FORCE_SUBMISSION, FORCE_FOLD}:
-        raise InvalidInput("force", f"{sorted(unknown)[0]!r} is not one of {FORCE_SUBMISSION}, {FORCE_FOLD}")
+        raise InvalidInput("force", f"{min(unknown)!r} is not one of {FORCE_SUBMISSION}, {FORCE_FOLD}")
     return names
 
 
-def fold_submit(request: FoldRequest, *, owner: AbstractBaseUser) -> SubmissionFold:
-    """Write a fold, and its submission where it is new or forced; the fold is trained as soon as its data are split.
+def fold_submit(request: FoldRequest, *, owner: User) -> SubmissionFold:
+    """Write a fold, and its submission where it is new or forced; it is trained when its data are split.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def _indices(field: str, text: str) -> Indices:
 @transaction.atomic
 def _write(
     request: FoldRequest,
-    owner: AbstractBaseUser,
+    owner: User,
     indices: tuple[Indices, Indices],
     files: Mapping[str, bytes] | None,
 ) -> SubmissionFold:
@@ -172,7 +172,7 @@ def _replaces(
 
 
 def _fold_row(
-    request: FoldRequest, owner: AbstractBaseUser, submission: Submission, former: SubmissionFold | None
+    request: FoldRequest, owner: User, submission: Submission, former: SubmissionFold | None
 ) -> SubmissionFold:
     if former is not None:
         _start_anew(former)
@@ -182,7 +182,7 @@ def _fold_row(
     fold.databoard_s = submission
     fold.train_is, fold.test_is = request.train_is, request.test_is
     fold.priority = request.priority.value
-    fold.owner = owner  # type: ignore[assignment]
+    fold.owner = owner
     fold.save(force_insert=former is None)
     return fold
 

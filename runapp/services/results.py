@@ -50,7 +50,7 @@ def _batches(paths: Iterator[Path]) -> Iterator[list[Path]]:
 
 
 def _save(path: Path, split_ids: list[int]) -> bool:
-    """Write one outcome; tells whether its file is done with. Ids of finished splits are added to ``split_ids``."""
+    """Write one outcome; tells whether its file is done with. Adds finished splits to ``split_ids``."""
     try:
         outcome = dispatch.exchange().read_outcome(path)
         with transaction.atomic():
@@ -118,7 +118,7 @@ def note_progress() -> int:
 
 
 def sweep() -> None:
-    """What beat does in any case, whether or not a ring was heard: save, note progress, send what was not sent."""
+    """What beat does, whether or not a ring was heard: save, note progress, send what was not sent."""
     save_outcomes()
     note_progress()
     for raw_data in RawData.objects.splits_to_send():

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 
 from runapp.content import content_hash
 from runapp.errors import InvalidInput
@@ -15,7 +15,7 @@ from runapp.services.files import write_folder
 def submission_row(
     *,
     submission_id: int,
-    owner: AbstractBaseUser,
+    owner: User,
     raw_data: RawData,
     files: Mapping[str, bytes],
     former: Submission | None,
@@ -27,15 +27,15 @@ def submission_row(
     InvalidInput
         If a file that the workflow needs is missing.
     """
-    if not raw_data.custom:
-        if missing := [f"{element}.py" for element in raw_data.elements if f"{element}.py" not in files]:
-            raise InvalidInput(
-                "files", f"{', '.join(missing)} missing; the workflow is {raw_data.workflow_elements}"
-            )
+    needed = () if raw_data.custom else [f"{element}.py" for element in raw_data.elements]
+    if missing := [name for name in needed if name not in files]:
+        raise InvalidInput(
+            "files", f"{', '.join(missing)} missing; the workflow is {raw_data.workflow_elements}"
+        )
     digest = content_hash(files)
     submission = former or Submission(databoard_s_id=submission_id)
     submission.raw_data = raw_data
-    submission.owner = owner  # type: ignore[assignment]
+    submission.owner = owner
     submission.files_hash = digest
     submission.files_path = f"{submission_id}/{digest}"
     submission.save(force_insert=former is None, force_update=former is not None)
