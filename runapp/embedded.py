@@ -6,28 +6,14 @@ import os
 import signal
 import subprocess
 import time
-import uuid
 from pathlib import Path
 from typing import Any
-
-from celery.backends.filesystem import FilesystemBackend
 
 from runapp.environment import Environment, redis_server_program
 from runapp.errors import ConfigurationError
 from runapp.parent_death import die_with_parent
 
 _START_SECONDS = 20.0
-
-
-class AtomicFilesystemBackend(FilesystemBackend):
-    """Celery's results in files, each appearing by a rename: a reader never sees half of one."""
-
-    def set(self, key: str, value: str | bytes) -> None:
-        place = self._filename(key)  # type: ignore[attr-defined]
-        beside = f"{place}.{uuid.uuid4().hex}"
-        with self.open(beside, "wb") as stream:  # type: ignore[attr-defined]
-            stream.write(value.encode() if isinstance(value, str) else value)
-        os.replace(beside, place)
 
 
 def start_broker(environment: Environment) -> None:

@@ -29,6 +29,9 @@ PLACEHOLDERS = frozenset({
 _MASTER_REQUIRED = ("DR_SECRET_KEY", "DR_DATABASE_NAME", "DR_DATABASE_USER", "DR_DATABASE_PASSWORD")
 _REQUIRED = ("DIR_DATA", "DIR_SUBMISSION", "RMQ_VHOST", "IP_MASTER")
 
+_REDIS_RESULTS = "runapp.result_backends:SendOnlyRedisBackend"
+_FILE_RESULTS = "runapp.result_backends:AtomicFilesystemBackend"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Broker:
@@ -117,13 +120,11 @@ class Environment:
     def broker(self) -> Broker:
         """Addresses of broker and result back end, with their credentials."""
         if self.broker_kind == "redis":
-            address = f"redis+socket://{self.redis_socket}?virtual_host="
-            return Broker(kind="redis", url=f"{address}0", result_url=f"{address}1")
+            address = f"socket://{self.redis_socket}?virtual_host="
+            return Broker(kind="redis", url=f"redis+{address}0", result_url=f"{_REDIS_RESULTS}+{address}1")
         if self.broker_kind == "files":
-            backend = "runapp.embedded:AtomicFilesystemBackend"
-            return Broker(
-                kind="files", url="filesystem://", result_url=f"{backend}+file://{self.home}/results"
-            )
+            results = f"{_FILE_RESULTS}+file://{self.home}/results"
+            return Broker(kind="files", url="filesystem://", result_url=results)
         user, password = self._broker_credentials()
         host = self.master_host
         port, redis_port = self.integer("DR_BROKER_PORT", 5672), self.integer("DR_REDIS_PORT", 6379)
@@ -131,7 +132,7 @@ class Environment:
         return Broker(
             kind="amqp",
             url=f"amqp://{account}@{host}:{port}/{quote(self.variables['RMQ_VHOST'], safe='')}",
-            result_url=f"redis://:{quote(password, safe='')}@{host}:{redis_port}/0",
+            result_url=f"{_REDIS_RESULTS}+redis://:{quote(password, safe='')}@{host}:{redis_port}/0",
         )
 
     def _broker_credentials(self) -> tuple[str, str]:
