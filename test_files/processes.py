@@ -106,6 +106,16 @@ class Process:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the process, negative for the signal that ended it; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def wait(self) -> None:
+        """Wait until the process ends."""
+        if self._process is not None:
+            self._process.wait()
+
     def kill(self) -> None:
         """End the process at once, and with it what it left in its session."""
         if self._process is not None:
@@ -161,15 +171,21 @@ def free_ports(count: int) -> list[int]:
     """Different TCP ports of the loopback interface that nothing listens on."""
     ports: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        ports.append(port)
+        if is_free(port):
+            ports.append(port)
         if len(ports) == count:
             return ports
     raise ProcessFailed(f"there are no {count} free ports between {_PORTS.start} and {_PORTS.stop}")
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on a TCP port of the loopback interface."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:
