@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.authtoken.views import ObtainAuthToken
@@ -11,6 +12,7 @@ from runapp.dashboard.views import overview
 urlpatterns = [
     path("", overview, name="overview"),
     path("runapp/", include("runapp.api.urls")),
+    path("api-auth/login/", LoginView.as_view(template_name="login.html"), name="login"),
     path("api-auth/", include("rest_framework.urls")),
     path("api-token-auth/", ObtainAuthToken.as_view(schema=None), name="token"),
     path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),
