@@ -7,12 +7,14 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.authtoken.views import ObtainAuthToken
 
+from runapp.api.staff import StaffCheck
 from runapp.dashboard.views import overview
 
 urlpatterns = [
     path("", overview, name="overview"),
     path("runapp/", include("runapp.api.urls")),
     path("api-auth/login/", LoginView.as_view(template_name="login.html"), name="login"),
+    path("api-auth/staff/", StaffCheck.as_view(), name="staff"),
     path("api-auth/", include("rest_framework.urls")),
     path("api-token-auth/", ObtainAuthToken.as_view(schema=None), name="token"),
     path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),

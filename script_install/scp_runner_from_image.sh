@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Makes runners of machines that were started from an image of a runner.
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=script_install/fleet.sh
+source "$here/fleet.sh"
+
+usage() {
+    cat <<'END'
+usage: bash scp_runner_from_image.sh LIST_RUNNERS [PRIVATE_KEY]
+
+As scp_runner_stratuslab.sh, for machines started from an image that make_image.sh prepared: only the settings are copied
+there, and deploy_runner_from_image.sh is run.
+
+  LIST_RUNNERS  a file with a line for each runner: address, number of tasks at a time, queues (L, H, celery),
+                hard and soft time limit in seconds, such as: 134.158.75.112 2 L,celery 360 300
+  PRIVATE_KEY   file of the ssh key with which the shared disk is mounted; not needed where DR_DISK_PATH is set
+END
+}
+
+main() {
+    watch_for_failures
+    help_if_asked "$@"
+    (($# == 1 || $# == 2)) || refuse_arguments "the list of runners is needed, and the private key of the shared disk"
+    make_scratch
+    step "check before anything is touched" check_before "$@"
+    step "let the runners in on the master" allow_on_master
+    step "deploy ${#runner_addresses[@]} runners" on_all_runners deploy_one
+}
+
+check_before() {
+    read_settings "$here/env_runner.sh"
+    check_runner_settings
+    read_runners "$1"
+    key=${2:-}
+    if disk_is_remote; then
+        [[ -n $key ]] || refuse_arguments "the private key of the shared disk is needed, since DR_DISK_PATH is not set"
+        check_key "$key"
+    fi
+    (umask 077 && settings_for_runners >"$scratch/env_runner.sh")
+}
+
+# deploy_one ADDRESS FIELD...: one runner, from its line.
+deploy_one() {
+    local address=$1
+    shift
+    step_name="copy to $address"
+    check_reachable "$address"
+    as_root "$address" test -d /home/datarun/script_install </dev/null ||
+        fail "$address was not started from an image of a runner; use scp_runner_stratuslab.sh"
+    place_as_root "$address" "$scratch/env_runner.sh" env_runner.sh
+    [[ -z $key ]] || place_as_root "$address" "$key" disk_key
+    step_name="deploy $address"
+    on "$address" bash /home/datarun/script_install/deploy_runner_from_image.sh "$@" </dev/null
+}
+
+# place_as_root ADDRESS FILE NAME: copy a file to the scripts of the image, for root alone.
+place_as_root() {
+    as_root "$1" bash -euc "$(secret_script)" bash "/home/datarun/script_install/$3" <"$2"
+}
+
+main "$@"

@@ -1,0 +1,106 @@
+"""Root file systems of fresh Ubuntu hosts, made once and kept in a cache folder."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+from test_files.hosts.cage import run
+
+#: What a cloud image has, as far as datarun's scripts can meet it.
+_PACKAGES = (
+    "apt,apt-utils,tzdata,lsb-release,locales,openssh-server,python3,python3-venv,sudo,iproute2,procps,netbase,"
+    "ca-certificates,curl,systemd-sysv,dbus,ubuntu-keyring"
+)
+#: Ubuntu's releases by the name of their archive.
+SUITES = {"22.04": "jammy", "24.04": "noble"}
+
+_MIRROR = os.environ.get("DR_UBUNTU_MIRROR", "http://archive.ubuntu.com/ubuntu")
+_CA_BUNDLE = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
+_BOOTSTRAP_SECONDS = 900.0
+
+
+def cache_folder() -> Path:
+    """Folder of bases and deployed hosts, from ``DR_HOSTS_CACHE``; only root may look into it."""
+    folder = Path(os.environ.get("DR_HOSTS_CACHE", "/var/cache/datarun-hosts"))
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def sources(suite: str, *, trusted: bool = False) -> list[str]:
+    """apt's sources of a suite, the line for each pocket."""
+    option = "[trusted=yes] " if trusted else ""
+    pockets = (suite, f"{suite}-updates", f"{suite}-security")
+    return [f"deb {option}{_MIRROR} {pocket} main universe" for pocket in pockets]
+
+
+def base(release: str) -> Path:
+    """Root of a fresh host of an Ubuntu release such as ``22.04``; made if the cache has none."""
+    suite = SUITES[release]
+    key = hashlib.sha256(f"{_PACKAGES} {_MIRROR} {_ACCOUNT} {_apt_settings()}".encode()).hexdigest()[:12]
+    folder = cache_folder() / f"base-{suite}-{key}"
+    with open(cache_folder() / f"{suite}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            _make(suite, folder)
+    return folder
+
+
+def _make(suite: str, folder: Path) -> None:
+    unfinished = folder.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    # There is no keyring of Ubuntu here before the first packages are; the hosts check signatures.
+    run(
+        "nice", "mmdebstrap", "--variant=apt", "--mode=root", "--format=directory", f"--include={_PACKAGES}",
+        "--aptopt=Acquire::Check-Valid-Until \"false\"", "--dpkgopt=force-unsafe-io",
+        suite, unfinished, *sources(suite, trusted=True),
+        timeout_seconds=_BOOTSTRAP_SECONDS,
+    )  # fmt: skip
+    _like_a_cloud_image(unfinished, suite)
+    unfinished.rename(folder)
+
+
+# The account of a cloud image, which may become root without a password.
+_ACCOUNT = """
+useradd --create-home --shell /bin/bash ubuntu 2>/dev/null || id ubuntu >/dev/null
+echo 'ubuntu ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/90-cloud-init-users
+rm -f /etc/ssh/ssh_host_* /etc/machine-id
+touch /etc/machine-id
+systemctl mask --quiet systemd-networkd-wait-online.service console-getty.service apt-daily.timer apt-daily-upgrade.timer
+"""
+
+
+def _like_a_cloud_image(root: Path, suite: str) -> None:
+    run("chroot", root, "bash", "-ec", _ACCOUNT)
+    (root / "etc/apt/sources.list").write_text("\n".join(sources(suite)) + "\n")
+    for file in (root / "etc/apt/sources.list.d").glob("*"):
+        file.unlink()
+    (root / "etc/apt/apt.conf.d/99this-machine").write_text(_apt_settings())
+    bundle = root / "etc/ssl/certs/test-proxy.crt"
+    shutil.copy(_CA_BUNDLE, bundle)
+    bundle.chmod(0o644)
+
+
+def _apt_settings() -> str:
+    """What this machine tells its own apt about checks of dates, for a mirror that lags."""
+    lines = run("apt-config", "dump").splitlines()
+    return "".join(f"{line}\n" for line in lines if line.startswith(("Acquire::Check-", "Acquire::Max-")))
+
+
+def use_proxy(root: Path, address: str) -> None:
+    """Let apt and pip of a host go through the proxy at ``address`` (host:port)."""
+    (root / "etc/apt/apt.conf.d/98proxy").write_text(f'Acquire::http::Proxy "http://{address}";\n')
+    options = [f"proxy = http://{address}", "cert = /etc/ssl/certs/test-proxy.crt", "timeout = 60"]
+    if index := _pip_index():
+        options.append(f"index-url = {index}")
+    (root / "etc/pip.conf").write_text("\n".join(["[global]", *options, ""]))
+
+
+def _pip_index() -> str:
+    """The package index that this machine's pip is told to use; empty for the public one."""
+    if index := os.environ.get("PIP_INDEX_URL"):
+        return index
+    import sys
+
+    return run(sys.executable, "-m", "pip", "config", "get", "global.index-url", check=False).strip()

@@ -1,0 +1,235 @@
+"""One test host: an Ubuntu with its own systemd, disk, network address and sshd, booted by systemd-nspawn."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from test_files.hosts.bases import use_proxy
+from test_files.hosts.cage import Cage, CommandFailed, run
+
+BRIDGE = "hosts"
+PREFIX_LENGTH = 24
+_BOOT_SECONDS = 60.0
+_STOP_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+
+
+def wait_until(condition: Callable[[], object], what: str, *, timeout_seconds: float) -> None:
+    """Wait for a condition; raises TimeoutError that names it."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {timeout_seconds:g} s")
+        time.sleep(_POLL_SECONDS)
+
+
+class Machine:
+    """A host, made but not booted.
+
+    Parameters
+    ----------
+    cage:
+        Where it runs.
+    name:
+        Its host name, at most 11 characters.
+    address:
+        Its IPv4 address on the hosts' bridge.
+    layers:
+        Folders its disk consists of below what it writes itself, the topmost first.
+    folder:
+        Where it keeps what it writes; becomes a layer for other hosts once it is off.
+    disk_mb:
+        Size of its disk, where a test wants to fill it.
+    """
+
+    def __init__(
+        self, cage: Cage, name: str, *, address: str, layers: Sequence[Path], folder: Path, disk_mb: int | None = None
+    ) -> None:
+        self.cage, self.name, self.address = cage, name, address
+        self.folder = folder
+        self.written = folder / "disk" / "written"
+        self._root = folder / "root"
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._leader: int | None = None
+        self._mount(layers, disk_mb)
+        self._join_network()
+
+    def _mount(self, layers: Sequence[Path], disk_mb: int | None) -> None:
+        self._root.mkdir(parents=True)
+        disk = self.folder / "disk"
+        disk.mkdir()
+        if disk_mb is not None:
+            self.cage.run("mount", "-t", "tmpfs", "-o", f"size={disk_mb}m", self.name, disk)
+        self.cage.run("mkdir", "-p", self.written, disk / "work")
+        lower = ":".join(map(str, layers))
+        options = f"lowerdir={lower},upperdir={self.written},workdir={disk / 'work'}"
+        self.cage.run("mount", "-t", "overlay", self.name, "-o", options, self._root)
+
+    def _join_network(self) -> None:
+        run_in, host_end, cage_end = self.cage.run, "eth0", f"to-{self.name}"
+        run_in("ip", "netns", "add", self.name)
+        run_in("ip", "link", "add", cage_end, "type", "veth", "peer", "name", host_end, "netns", self.name)
+        run_in("ip", "link", "set", cage_end, "master", BRIDGE, "up")
+        for command in (f"addr add {self.address}/{PREFIX_LENGTH} dev {host_end}", f"link set {host_end} up", "link set lo up"):
+            run_in("ip", "-netns", self.name, *command.split())
+
+    def prepare(self, *, proxy: str, authorized_key: str, hosts: str) -> None:
+        """Give the host what a cloud gives a fresh one: name, names of others, a key for its user, host keys.
+
+        Also a proxy for its packages, which stands for its way out.
+        """
+        root = self.written
+        for name in ("etc/apt/apt.conf.d", "etc/ssh", "home/ubuntu/.ssh"):
+            self.cage.run("mkdir", "-p", self._root / name)
+        self.write("/etc/hostname", f"{self.name}\n")
+        self.write("/etc/hosts", f"127.0.0.1 localhost\n{hosts}")
+        self.write("/home/ubuntu/.ssh/authorized_keys", authorized_key)
+        key = root / "etc/ssh/ssh_host_ed25519_key"
+        if not (self._root / "etc/ssh/ssh_host_ed25519_key").exists():
+            self.cage.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", self._path(key))
+        self.cage.run("chroot", self._root, "chown", "-R", "ubuntu:", "/home/ubuntu/.ssh")
+        use_proxy(Path(f"/proc/{self.cage.pid}/root{self._root}"), proxy)
+
+    def _path(self, written: Path) -> Path:
+        return self._root / written.relative_to(self.written)
+
+    def path(self, name: str) -> Path:
+        """A file of the host, as this process can open it."""
+        return Path(f"/proc/{self.cage.pid}/root{self._root}{name}")
+
+    def write(self, name: str, content: str) -> None:
+        self.path(name).write_text(content)
+
+    def boot(self) -> None:
+        """Power the host on, and wait until it takes ssh connections."""
+        self.connect()
+        self._console = open(self.folder / "console.log", "ab")  # noqa: SIM115 - open while the host runs
+        self._nspawn = subprocess.Popen(
+            self.cage.inside([
+                "nice", "systemd-nspawn", "--quiet", "--boot", f"--directory={self._root}", f"--machine={self.name}",
+                "--register=no", "--keep-unit", f"--network-namespace-path=/run/netns/{self.name}",
+                "--bind=/dev/fuse", "--resolv-conf=off", "--timezone=off", "--capability=CAP_NET_ADMIN",
+                "--console=pipe", "--kill-signal=SIGRTMIN+4",
+            ]),
+            stdin=subprocess.DEVNULL, stdout=self._console, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        wait_until(self._answers, f"{self.name} answers ssh", timeout_seconds=_BOOT_SECONDS)
+
+    def _answers(self) -> bool:
+        if self._nspawn is None or self._nspawn.poll() is not None:
+            raise CommandFailed(f"{self.name} did not boot:\n{self.console()}")
+        # By way of the network, as others reach it.
+        probe = f"exec 3<>/dev/tcp/{self.address}/22 && read -t 2 -u 3 line && [[ $line == SSH-* ]]"
+        done = subprocess.run(self.cage.inside(["bash", "-c", probe]), capture_output=True)
+        return done.returncode == 0
+
+    def console(self) -> str:
+        return (self.folder / "console.log").read_text(errors="replace")[-4000:]
+
+    @property
+    def leader(self) -> int:
+        """Pid, here, of the host's pid 1."""
+        if self._leader is None or not os.path.exists(f"/proc/{self._leader}"):
+            network = self.cage.run("stat", "--format=%i", "--dereference", f"/run/netns/{self.name}").strip()
+            found = [pid for pid in self._pids_in_network(int(network)) if _is_init(pid)]
+            if not found:
+                raise CommandFailed(f"{self.name} is off:\n{self.console()}")
+            self._leader = found[0]
+        return self._leader
+
+    @staticmethod
+    def _pids_in_network(inode: int) -> list[int]:
+        found = []
+        for entry in os.listdir("/proc"):
+            try:
+                if entry.isdigit() and os.stat(f"/proc/{entry}/ns/net").st_ino == inode:
+                    found.append(int(entry))
+            except OSError:
+                continue  # it ended meanwhile
+        return found
+
+    def run(self, script: str, *, timeout_seconds: float = 60, check: bool = True, user: str = "root") -> str:
+        """Run a bash script on the host without ssh, as its console would; what it printed."""
+        command = ["bash", "-c", script] if user == "root" else ["runuser", "-u", user, "--", "bash", "-c", script]
+        return run(
+            "nsenter", "--target", str(self.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd",
+            "--", "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
+            *command,
+            timeout_seconds=timeout_seconds, check=check,
+        )  # fmt: skip
+
+    def processes(self) -> list[int]:
+        """Pids, here, of all processes of the host."""
+        namespace = os.stat(f"/proc/{self.leader}/ns/pid").st_ino
+        found = []
+        for entry in os.listdir("/proc"):
+            try:
+                if entry.isdigit() and os.stat(f"/proc/{entry}/ns/pid").st_ino == namespace:
+                    found.append(int(entry))
+            except OSError:
+                continue
+        return found
+
+    def freeze(self) -> None:
+        """Stop every process of the host; its network still acknowledges what it is sent."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for pid in self.processes():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+    def disconnect(self) -> None:
+        """Pull the network cable."""
+        self.cage.run("ip", "link", "set", f"to-{self.name}", "down")
+
+    def connect(self) -> None:
+        self.cage.run("ip", "link", "set", f"to-{self.name}", "up")
+
+    def cut_power(self) -> None:
+        """End the host from one moment to the next: nobody is told."""
+        self.disconnect()
+        os.kill(self.leader, signal.SIGKILL)
+        self._wait_until_off()
+
+    def shut_down(self) -> None:
+        """End the host as an operator does."""
+        self.run("systemctl poweroff", check=False)
+        self._wait_until_off()
+
+    def reboot(self) -> None:
+        self.shut_down()
+        self.boot()
+
+    def _wait_until_off(self) -> None:
+        assert self._nspawn is not None
+        self._nspawn.wait(_STOP_SECONDS)
+        self._console.close()
+        self._nspawn, self._leader = None, None
+
+    @property
+    def is_on(self) -> bool:
+        return self._nspawn is not None
+
+    def remove(self) -> None:
+        """Remove a host that is off, with its disk."""
+        self.cage.run("umount", self._root, check=False)
+        self.cage.run("umount", self.folder / "disk", check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _is_init(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    return any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines())
