@@ -76,8 +76,8 @@ check_key() {
 # pack FILE: datarun's files, always with the same bytes, into FILE.
 pack() {
     local root=$1 file=$2
-    (cd "$root" && project_files | LC_ALL=C sort -z | tar --create --null --files-from=- --no-recursion --owner=0 --group=0 \
-        --numeric-owner --mtime=@0 --mode=u=rwX,go=rX --sort=name --format=gnu | gzip -n -6) >"$file"
+    (cd "$root" && project_files | LC_ALL=C sort -z | tar --create --owner=0 --group=0 --numeric-owner \
+        --mtime=@0 --mode=u=rwX,go=rX --format=gnu --no-recursion --null --files-from=- | gzip -n -6) >"$file"
 }
 
 # Print the files of the project in this folder, with a zero byte after each: what git knows, or what a copy holds.
@@ -86,7 +86,8 @@ project_files() {
         git ls-files -z --cached | while IFS= read -r -d '' file; do [[ ! -f $file ]] || printf '%s\0' "$file"; done
     else
         find . -type f ! -path '*/.venv/*' ! -path '*/local/*' ! -path '*/staticfiles/*' ! -path '*/__pycache__/*' \
-            ! -name 'env.sh' ! -name 'env_runner.sh' ! -name disk_key ! -name '.release' -printf '%P\0'
+            ! -path './script_install/certificates/*' ! -name env.sh ! -name env_runner.sh ! -name list_runners.txt \
+            ! -name master_address ! -name disk_key ! -name .release -printf '%P\0'
     fi
 }
 

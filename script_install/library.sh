@@ -37,11 +37,14 @@ END
 # Say on failure which step and which line it was. The first thing each script does.
 watch_for_failures() {
     set -Eeuo pipefail
+    watched_level=$BASH_SUBSHELL
     trap 'report_failure "$?" "${BASH_SOURCE[0]}" "$LINENO"' ERR
 }
 
 report_failure() {
     trap - ERR
+    # In a subshell: the shell that watches reports it.
+    ((BASH_SUBSHELL == watched_level)) || exit "$1"
     printf '%s: FAILED (exit code %d) in the step "%s", at line %d of %s\n' \
         "$(basename "$0")" "$1" "$step_name" "$3" "$(basename "$2")" >&2
     exit "$1"

@@ -4,6 +4,7 @@
 #   tree      the project's files from which this machine is deployed
 #   release   their name: a version and a hash
 #   settings_file   where the settings were read from
+#   package_lists_are_new   set once this run has asked the archive
 #   changed   names of the units that have to be restarted, since something of theirs changed
 
 # shellcheck source=script_install/library.sh
@@ -76,7 +77,10 @@ apt_install() {
     local options=(-qq -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold)
     export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 LC_ALL=C.UTF-8
     dpkg --configure -a
-    apt-get "${options[@]}" update
+    if [[ -z ${package_lists_are_new:-} ]]; then
+        apt-get "${options[@]}" update
+        package_lists_are_new=yes
+    fi
     apt-get "${options[@]}" install --no-install-recommends "${missing[@]}" >/dev/null
     printf 'installed: %s\n' "${missing[*]}"
 }

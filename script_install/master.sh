@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# The steps that make a master. To be sourced. Functions, and those of disk.sh.
+# The steps that make a master. To be sourced. Functions, and those of database.sh.
 
-# shellcheck source=script_install/disk.sh
-source "$(dirname "${BASH_SOURCE[0]}")/disk.sh"
+# shellcheck source=script_install/database.sh
+source "$(dirname "${BASH_SOURCE[0]}")/database.sh"
 
 readonly master_units=(datarun-web.socket datarun-web.service datarun-worker.service datarun-beat.service datarun-flower.service)
 readonly master_requirements=(requirements.txt script_install/requirements-master.txt)

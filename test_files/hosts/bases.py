@@ -4,9 +4,10 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
-from test_files.hosts.cage import run
+from test_files.hosts.cage import CommandFailed, run
 
 #: What a cloud image has, as far as datarun's scripts can meet it.
 _PACKAGES = (
@@ -38,7 +39,7 @@ def sources(suite: str, *, trusted: bool = False) -> list[str]:
 def base(release: str) -> Path:
     """Root of a fresh host of an Ubuntu release such as ``22.04``; made if the cache has none."""
     suite = SUITES[release]
-    key = hashlib.sha256(f"{_PACKAGES} {_MIRROR} {_ACCOUNT} {_apt_settings()}".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{_PACKAGES} {_MIRROR} {_ACCOUNT} {_apt_settings()} 2".encode()).hexdigest()[:12]
     folder = cache_folder() / f"base-{suite}-{key}"
     with open(cache_folder() / f"{suite}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -77,6 +78,9 @@ def _like_a_cloud_image(root: Path, suite: str) -> None:
     for file in (root / "etc/apt/sources.list.d").glob("*"):
         file.unlink()
     (root / "etc/apt/apt.conf.d/99this-machine").write_text(_apt_settings())
+    (root / "etc/apt/apt.conf.d/99no-translations").write_text('Acquire::Languages "none";\n')
+    # Nothing here has to outlive a power cut of the machine that carries the tests.
+    (root / "etc/dpkg/dpkg.cfg.d/99no-fsync").write_text("force-unsafe-io\n")
     bundle = root / "etc/ssl/certs/test-proxy.crt"
     shutil.copy(_CA_BUNDLE, bundle)
     bundle.chmod(0o644)
@@ -99,8 +103,9 @@ def use_proxy(root: Path, address: str) -> None:
 
 def _pip_index() -> str:
     """The package index that this machine's pip is told to use; empty for the public one."""
-    if index := os.environ.get("PIP_INDEX_URL"):
-        return index
-    import sys
-
-    return run(sys.executable, "-m", "pip", "config", "get", "global.index-url", check=False).strip()
+    try:
+        return os.environ.get("PIP_INDEX_URL") or run(
+            sys.executable, "-m", "pip", "config", "get", "global.index-url"
+        ).strip()
+    except CommandFailed:
+        return ""  # no such setting
