@@ -18,6 +18,9 @@ from runapp.models import RawData
 from runapp.services.files import check_name, decode_files, write_folder
 from runapp.tables import TableError, check_table
 
+#: A larger script is not even parsed, which takes a hundred times its size in memory.
+MAX_SPECIFIC_BYTES = 256 * 1024
+
 
 def raw_data_create(
     *,
@@ -133,8 +136,10 @@ def _specific_names(source: bytes) -> set[str] | None:
     Raises
     ------
     InvalidInput
-        If it is not Python.
+        If it is not Python, or too large for a script.
     """
+    if len(source) > MAX_SPECIFIC_BYTES:
+        raise InvalidInput("files", f"{SPECIFIC_FILE} is larger than {MAX_SPECIFIC_BYTES} bytes")
     try:
         tree = ast.parse(source, filename=SPECIFIC_FILE)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

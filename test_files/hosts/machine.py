@@ -110,7 +110,7 @@ class Machine:
         self._console = open(self.folder / "console.log", "ab")  # noqa: SIM115 - open while the host runs
         self._nspawn = subprocess.Popen(
             self.cage.inside([
-                "nice", "systemd-nspawn", "--quiet", "--boot", f"--directory={self._root}", f"--machine={self.name}",
+                "nice", "--adjustment=3", "systemd-nspawn", "--quiet", "--boot", f"--directory={self._root}", f"--machine={self.name}",
                 "--register=no", "--keep-unit", f"--network-namespace-path=/run/netns/{self.name}",
                 "--bind=/dev/fuse", "--resolv-conf=off", "--timezone=off", "--capability=CAP_NET_ADMIN",
                 "--console=pipe", "--kill-signal=SIGRTMIN+4",

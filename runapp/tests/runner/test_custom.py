@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 from runapp.contract import SPECIFIC_FUNCTIONS, Outcome
 from runapp.runner.job import FoldJob, FoldReport, SplitJob, SplitReport
 from runapp.runner.process import FreshProcess
-from runapp.tests.runner.conftest import LIMITS, Submit
+from runapp.tests.runner.conftest import LIMITS, Submit, predictions_of
 
 pytestmark = pytest.mark.usefixtures("no_process_left")
 
@@ -114,12 +114,12 @@ def run(source: Path, submit: Submit) -> Callable[..., FoldReport]:
 
 def test_a_fold_equals_the_same_training_in_process(run: Callable[..., FoldReport]) -> None:
     report = run()
-    assert report.outcome is Outcome.OK, report.log_messages
+    full_train_predictions, test_predictions = predictions_of(report)
     features = np.array([[np.array(curve[1:]).mean(), len(curve) - 1] for curve in CURVES])
     y = np.array([curve[0] for curve in CURVES])
     model = LinearRegression().fit(features[[1, 2, 5, 8]], y[[1, 2, 5, 8]])
-    assert np.array_equal(report.full_train_predictions, model.predict(features[:9]))
-    assert np.array_equal(report.test_predictions, model.predict(features[9:]))
+    assert np.array_equal(full_train_predictions, model.predict(features[:9]))
+    assert np.array_equal(test_predictions, model.predict(features[9:]))
 
 
 def test_a_split_counts_the_rows_of_both_parts(source: Path) -> None:

@@ -61,7 +61,9 @@ def test_a_fold_reports_its_stages_and_predictions(iris: DataSet, submit: Submit
 @pytest.mark.parametrize(
     ("code", "outcome", "stages"),
     [
-        ("raise SystemExit", Outcome.USER_ERROR, [Stage.LOADED]),
+        ("raise SystemExit(0)", Outcome.USER_ERROR, [Stage.LOADED]),
+        ("raise KeyboardInterrupt", Outcome.USER_ERROR, [Stage.LOADED]),
+        ("class Classifier:\n    def fit(self, X y): pass", Outcome.USER_ERROR, [Stage.LOADED]),
         ("raise MemoryError", Outcome.MEMORY, [Stage.LOADED]),
         ("", Outcome.USER_ERROR, [Stage.LOADED]),
         (

