@@ -47,7 +47,7 @@ check_disk_login() {
     if [[ $host == *:* ]]; then
         port=${host##*:} host=${host%:*}
     fi
-    systemctl is-active --quiet datarun-disk.service && [[ -z ${changed[datarun-disk.service]:-} ]] && return
+    systemctl is-active --quiet datarun-disk.service && ! is_changed datarun-disk.service && return
     answer=$(printf 'cd "%s"\nmkdir .datarun-probe\nrmdir .datarun-probe\n' "${settings[SCIENCEFS_DATARUN]}" |
         sftp -q -b - -P "$port" -i "$configuration/disk_key" -o IdentitiesOnly=yes -o BatchMode=yes -o ConnectTimeout=10 \
             -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile="$configuration/disk_known_hosts" \

@@ -5,18 +5,21 @@
 #   release   their name: a version and a hash
 #   settings_file   where the settings were read from
 #   package_lists_are_new   set once this run has asked the archive
-#   changed   names of the units that have to be restarted, since something of theirs changed
 
 # shellcheck source=script_install/library.sh
 source "$(dirname "${BASH_SOURCE[0]}")/library.sh"
 
 readonly releases=/opt/datarun/releases venvs=/opt/datarun/venvs current=/opt/datarun/current
 readonly configuration=/etc/datarun
-declare -gA changed=()
+# Names of units that have to be restarted, since something of theirs changed: kept until that is done, whatever fails.
+readonly pending=/opt/datarun/pending
 
 # become_root SCRIPT ARGUMENT...: run the script again as root, unless this is root.
 become_root() {
-    ((EUID)) || return 0
+    if ((EUID == 0)); then
+        cd /
+        return
+    fi
     sudo -n true 2>/dev/null || fail "this account may not become root by sudo without a password"
     exec sudo -n -- bash "$@"
 }
@@ -107,12 +110,21 @@ install_python() {
 make_user() {
     id "$1" >/dev/null 2>&1 || useradd --system --user-group --home-dir /var/lib/datarun --shell /usr/sbin/nologin "$1"
     install -d -m 700 -o "$1" -g "$1" /var/lib/datarun
-    install -d -m 755 "$configuration" /opt/datarun "$releases" "$venvs"
+    install -d -m 755 "$configuration" /opt/datarun "$releases" "$venvs" "$pending"
 }
+
+mark_changed() {
+    local unit
+    for unit in "$@"; do : >"$pending/$unit"; done
+}
+
+mark_unchanged() { rm -f "$pending/$1"; }
+
+is_changed() { [[ -e $pending/$1 ]]; }
 
 # put FILE MODE OWNER [UNIT...]: write the standard input to FILE, if that changes it; then UNITs have to be restarted.
 put() {
-    local file=$1 mode=$2 owner=$3 unit
+    local file=$1 mode=$2 owner=$3
     shift 3
     (umask 077 && cat >"$file.new")
     chown "$owner" "$file.new" && chmod "$mode" "$file.new"
@@ -120,8 +132,8 @@ put() {
         rm -f "$file.new"
         return
     fi
+    mark_changed "$@"
     mv "$file.new" "$file"
-    for unit in "$@"; do changed[$unit]=yes; done
     printf 'wrote %s\n' "$file"
 }
 
@@ -160,6 +172,8 @@ install_venv() {
     if [[ ! -e $venv/.complete ]]; then
         rm -rf "$venv"
         "$python" -m venv "$venv"
+        # The pip of Ubuntu 22.04 misreads conditions on the version of Python.
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --upgrade 'pip>=25'
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir "${options[@]}"
         install_extra_packages "$folder" "$venv"
         touch "$venv/.complete"
@@ -177,10 +191,9 @@ install_extra_packages() {
 
 # switch_release UNIT...: make the release the current one; then UNITs have to be restarted.
 switch_release() {
-    local unit
     if [[ $(readlink "$current" || true) != "$releases/$release" ]]; then
         ln -sfnT "$releases/$release" "$current"
-        for unit in "$@"; do changed[$unit]=yes; done
+        mark_changed "$@"
     fi
     [[ -L /home/datarun || ! -e /home/datarun ]] || fail "/home/datarun is in the way: it must become a link to $current"
     ln -sfnT "$current" /home/datarun
@@ -215,8 +228,8 @@ start_units() {
     local unit
     for unit in "$@"; do
         systemctl enable --quiet "$unit"
-        if [[ -n ${changed[$unit]:-} ]]; then
-            systemctl restart "$unit"
+        if is_changed "$unit"; then
+            systemctl restart "$unit" && mark_unchanged "$unit"
         else
             systemctl start "$unit"
         fi || fail "$unit did not start: $(journalctl -q -n 15 --no-pager -o cat -u "$unit")"

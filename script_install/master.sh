@@ -29,6 +29,7 @@ own_address() {
 
 install_master_packages() {
     close_before_opening
+    configure_rabbitmq
     install_python
     apt_install postgresql rabbitmq-server redis-server nginx-light nftables openssl curl iproute2
 }
@@ -46,7 +47,6 @@ install_firewall() {
     firewall_rules "$networks" | put "$configuration/firewall.nft" 644 root:root datarun-firewall.service
     install_units datarun-firewall.service
     start_units datarun-firewall.service
-    unset 'changed[datarun-firewall.service]'
 }
 
 # firewall_rules FILE: RabbitMQ and Redis for the addresses in FILE; what only this machine needs for nobody.
@@ -115,12 +115,22 @@ database_commands() {
     printf "SELECT 'CREATE DATABASE \"%s\" OWNER \"%s\" TEMPLATE template0 ENCODING ''UTF8''' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '%s')\n\\gexec\n" "$name" "$user" "$name"
 }
 
-set_up_rabbitmq() {
+# Before it is installed, so that it never runs under a name and on addresses that it is not to have.
+configure_rabbitmq() {
+    install -d -m 755 /etc/rabbitmq /etc/systemd/system/epmd.socket.d
+    # Ubuntu's socket of Erlang's port mapper listens to everybody.
+    printf '[Socket]\nListenStream=\nListenStream=127.0.0.1:4369\n' |
+        put /etc/systemd/system/epmd.socket.d/datarun.conf 644 root:root epmd.socket rabbitmq-server.service
     put /etc/rabbitmq/rabbitmq-env.conf 644 root:root rabbitmq-server.service <"$tree/script_install/config/rabbitmq-env.conf"
     put /etc/rabbitmq/rabbitmq.conf 644 root:root rabbitmq-server.service <"$tree/script_install/config/rabbitmq.conf"
     printf '[rabbitmq_management].\n' | put /etc/rabbitmq/enabled_plugins 644 root:root rabbitmq-server.service
+    # Installing it starts it with these.
+    [[ -e /usr/sbin/rabbitmqctl ]] || rm -f "$pending/epmd.socket" "$pending/rabbitmq-server.service"
+}
+
+set_up_rabbitmq() {
+    restart_port_mapper
     start_units rabbitmq-server.service
-    unset 'changed[rabbitmq-server.service]'
     wait_for 90 "RabbitMQ does not answer; see: journalctl -u rabbitmq-server" rabbitmqctl --quiet await_startup --timeout 5
     local user vhost=${settings[RMQ_VHOST]} users
     user=$(broker_user)
@@ -134,6 +144,14 @@ set_up_rabbitmq() {
     rabbitmqctl --quiet set_user_tags "$user" monitoring
 }
 
+restart_port_mapper() {
+    is_changed epmd.socket || return 0
+    systemctl daemon-reload
+    systemctl stop rabbitmq-server.service epmd.service epmd.socket
+    systemctl start epmd.socket
+    mark_unchanged epmd.socket
+}
+
 set_up_redis() {
     sed "s|@PASSWORD@|$(broker_password | sed 's/[&|\\]/\\&/g')|" "$tree/script_install/config/redis.conf" |
         put /etc/redis/datarun.conf 640 redis:redis redis-server.service
@@ -141,13 +159,11 @@ set_up_redis() {
     { grep -vxF 'include /etc/redis/datarun.conf' /etc/redis/redis.conf && echo 'include /etc/redis/datarun.conf'; } |
         put /etc/redis/redis.conf 640 redis:redis redis-server.service
     start_units redis-server.service
-    unset 'changed[redis-server.service]'
 }
 
 migrate() {
     datarun python manage.py migrate --no-input --verbosity 0
     datarun_as_root python manage.py collectstatic --no-input --verbosity 0
-    datarun python manage.py check --deploy --fail-level ERROR --verbosity 0
 }
 
 # datarun COMMAND...: run it with the services' settings, as their account.
@@ -184,7 +200,7 @@ make_certificate() {
             -subj '/CN=datarun master' -addext "subjectAltName=$(IFS=, && echo "${names[*]}")" \
             -keyout "$folder/key.pem" -out "$folder/certificate.pem" 2>/dev/null)
         chmod 644 "$folder/certificate.pem"
-        changed[nginx.service]=yes
+        mark_changed nginx.service
     fi
 }
 

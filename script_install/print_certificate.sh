@@ -19,6 +19,7 @@ main() {
     umask 022
     find_tree
     read_machine_settings env.sh
+    install -d -m 755 /opt/datarun "$pending"
     make_certificate
     cat "$configuration/tls/certificate.pem"
 }

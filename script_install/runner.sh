@@ -48,7 +48,10 @@ install_launcher_profile() {
     [[ -e /proc/sys/kernel/apparmor_restrict_unprivileged_userns ]] || return 0
     ! grep -rlsE '^[^#]*profile +\S+ +/usr/bin/bwrap ' /etc/apparmor.d --exclude=datarun-bwrap | grep -q . || return 0
     put /etc/apparmor.d/datarun-bwrap 644 root:root apparmor <"$tree/script_install/config/apparmor-bwrap"
-    [[ -z ${changed[apparmor]:-} ]] || apparmor_parser --replace /etc/apparmor.d/datarun-bwrap
+    if is_changed apparmor; then
+        apparmor_parser --replace /etc/apparmor.d/datarun-bwrap
+        mark_unchanged apparmor
+    fi
 }
 
 write_runner_environment() {
