@@ -46,6 +46,11 @@ main() {
             *) refuse_arguments "unknown: $1" ;;
         esac
     done
+    # What scp_master_stratuslab.sh fetched from a master that signs its own certificate.
+    local certificate=$FOLDER/../script_install/certificates/$address.crt
+    if ((${#options[@]} == 0)) && [[ -f $certificate ]]; then
+        scheme=https options+=(--ca-file "$certificate")
+    fi
     [[ $address == *://* ]] || address=$scheme://$address
     find_python
     exec "$PYTHON" "$FOLDER/test_workflow.py" "$address" "$user" "$password" "${options[@]}"

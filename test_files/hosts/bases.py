@@ -53,6 +53,8 @@ def _make(suite: str, folder: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     # There is no keyring of Ubuntu here before the first packages are; the hosts check signatures.
     run(
+        # Its mounts must end with it, however it ends.
+        "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
         "nice", "mmdebstrap", "--variant=apt", "--mode=root", "--format=directory", f"--include={_PACKAGES}",
         "--aptopt=Acquire::Check-Valid-Until \"false\"", "--dpkgopt=force-unsafe-io",
         suite, unfinished, *sources(suite, trusted=True),

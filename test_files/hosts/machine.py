@@ -17,6 +17,17 @@ _BOOT_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 
+# Without a control group of its own each host's systemd would meddle with the others' services.
+_CGROUP_TREES = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
+_CGROUP_PREFIX = "datarun-hosts-"
+_IN_OWN_CGROUP = f"""
+name=$1; shift
+for tree in {" ".join(_CGROUP_TREES)}; do
+    if [ -e "$tree/cgroup.procs" ]; then mkdir -p "$tree/$name" && echo 0 >"$tree/$name/cgroup.procs"; fi
+done
+exec "$@"
+"""
+
 
 def wait_until(condition: Callable[[], object], what: str, *, timeout_seconds: float) -> None:
     """Wait for a condition; raises TimeoutError that names it."""
@@ -53,19 +64,21 @@ class Machine:
         self.folder = folder
         self.written = folder / "disk" / "written"
         self._root = folder / "root"
+        self._cgroup = f"{_CGROUP_PREFIX}{os.getpid()}-{name}"
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader: int | None = None
-        self._mount(layers, disk_mb)
+        self._layers = list(layers)
+        self._mount(disk_mb)
         self._join_network()
 
-    def _mount(self, layers: Sequence[Path], disk_mb: int | None) -> None:
-        self._root.mkdir(parents=True)
+    def _mount(self, disk_mb: int | None) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
         disk = self.folder / "disk"
         disk.mkdir()
         if disk_mb is not None:
             self.cage.run("mount", "-t", "tmpfs", "-o", f"size={disk_mb}m", self.name, disk)
         self.cage.run("mkdir", "-p", self.written, disk / "work")
-        lower = ":".join(map(str, layers))
+        lower = ":".join(map(str, self._layers))
         options = f"lowerdir={lower},upperdir={self.written},workdir={disk / 'work'}"
         self.cage.run("mount", "-t", "overlay", self.name, "-o", options, self._root)
 
@@ -110,6 +123,7 @@ class Machine:
         self._console = open(self.folder / "console.log", "ab")  # noqa: SIM115 - open while the host runs
         self._nspawn = subprocess.Popen(
             self.cage.inside([
+                "sh", "-c", _IN_OWN_CGROUP, "sh", self._cgroup,
                 "nice", "--adjustment=3", "systemd-nspawn", "--quiet", "--boot", f"--directory={self._root}", f"--machine={self.name}",
                 "--register=no", "--keep-unit", f"--network-namespace-path=/run/netns/{self.name}",
                 "--bind=/dev/fuse", "--resolv-conf=off", "--timezone=off", "--capability=CAP_NET_ADMIN",
@@ -214,17 +228,37 @@ class Machine:
         assert self._nspawn is not None
         self._nspawn.wait(_STOP_SECONDS)
         self._console.close()
+        remove_cgroups(self._cgroup)
         self._nspawn, self._leader = None, None
 
     @property
     def is_on(self) -> bool:
         return self._nspawn is not None
 
+    def become_layer(self, folder: Path) -> None:
+        """Move what the host, which is off, has written to ``folder``; it goes on on top of that."""
+        self.cage.run("umount", self._root)
+        os.rename(self.written, folder)
+        shutil.rmtree(self.folder / "disk")
+        self._layers.insert(0, folder)
+        self._mount(None)
+
     def remove(self) -> None:
         """Remove a host that is off, with its disk."""
         self.cage.run("umount", self._root, check=False)
         self.cage.run("umount", self.folder / "disk", check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def remove_cgroups(pattern: str = f"{_CGROUP_PREFIX}*") -> None:
+    """Remove the empty control groups of hosts; those of hosts that run stay."""
+    for tree in _CGROUP_TREES:
+        for top in Path(tree).glob(pattern):
+            for folder, _, _ in os.walk(top, topdown=False):
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    continue  # a process is in it, or below
 
 
 def _is_init(pid: int) -> bool:

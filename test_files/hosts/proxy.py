@@ -15,7 +15,8 @@ import sys
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
-_CLONE_NEWNET = 0x40000000
+#: What setns calls a network namespace.
+CLONE_NEWNET = 0x40000000
 _TIMEOUT_SECONDS = 120.0
 _PORTS = (80, 443)
 
@@ -27,7 +28,7 @@ def listen(network_namespace: str, address: tuple[str, int]) -> socket.socket:
         for namespace in (other, own):
             if namespace is own:
                 listener = socket.create_server(address, backlog=64)
-            if libc.setns(namespace.fileno(), _CLONE_NEWNET):
+            if libc.setns(namespace.fileno(), CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
     return listener
 

@@ -1,6 +1,7 @@
 """Everything an operator deploys: a master, two runners, a host with the shared disk, and the operator's own folder."""
 
 import dataclasses
+import json
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from typing import Self
 from runapp.environment import BASE_DIR
 from test_files.hosts import bases
 from test_files.hosts.cage import Cage, run
-from test_files.hosts.machine import Machine
+from test_files.hosts.machine import Machine, remove_cgroups
 from test_files.hosts.network import PROXY, address, make_network
 
 #: Hosts by name, with the last number of their addresses.
@@ -64,6 +65,7 @@ class Site:
         if hasattr(self, "_proxy"):
             self._proxy.kill()
             self._proxy.wait()
+        remove_cgroups()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _make_operator(self) -> None:
@@ -82,6 +84,14 @@ class Site:
         copy_project(self.project)
         self.scripts = self.project / "script_install"
         self.settings = self._settings()
+        self.write_settings()
+
+    def take_identity(self, folder: Path) -> None:
+        """Take over the keys and settings of an earlier operator, who deployed the hosts in the cache."""
+        for path in folder.iterdir():
+            if path.is_file():
+                shutil.copy2(path, self.home / path.name)
+        self.settings = json.loads((folder / "settings.json").read_text())
         self.write_settings()
 
     def _settings(self) -> dict[str, str]:

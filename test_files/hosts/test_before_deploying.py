@@ -1,0 +1,93 @@
+"""What is wrong is said before anything is touched, and once it is mended the same commands work."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from test_files.hosts.cage import run
+from test_files.hosts.deployment import Deployment
+from test_files.hosts.machine import Machine
+from test_files.hosts.network import address
+from test_files.hosts.site import NUMBERS
+
+_SPARE = address(NUMBERS["spare"])
+
+
+@pytest.fixture
+def spare(deployment: Deployment) -> Iterator[Machine]:
+    """A fresh host beside the deployed ones, with a disk that soon is full."""
+    machine = deployment.site.machine("spare", disk_mb=1200)
+    yield machine
+    machine.shut_down()
+    machine.remove()
+    deployment.site.cage.run("ip", "netns", "delete", "spare")
+    deployment.site.write_settings()
+    deployment.site.write_list(*deployment.lines(), final_newline=False)
+
+
+def _untouched(machine: Machine) -> bool:
+    return machine.run("ls -d /opt/datarun /etc/datarun /home/datarun 2>/dev/null || true") == ""
+
+
+def test_a_master_is_not_begun_where_its_port_is_taken(deployment: Deployment, spare: Machine) -> None:
+    spare.run("mount -o remount,size=8g / 2>/dev/null; systemd-run --quiet --unit=other python3 -m http.server 80")
+    deployment.site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
+    deployment.site.operator("scp_master_stratuslab.sh", _SPARE, str(deployment.site.disk_key))
+    spare.run("until ss -ltn | grep -q ':80 '; do sleep 0.1; done", timeout_seconds=30)
+    before = spare.run("dpkg-query -W | sha256sum")
+    printed = deployment.site.ssh("spare", "bash deploy_master_stratuslab.sh", check=False)
+    assert "port 80 is taken by python3 (pid" in printed
+    assert 'FAILED in the step "check before anything is touched"' in printed
+    assert spare.run("dpkg-query -W | sha256sum") == before
+
+
+def test_a_runner_with_a_full_disk_is_named_and_deployed_once_there_is_room(
+    deployment: Deployment, spare: Machine
+) -> None:
+    deployment.site.write_list(f"{_SPARE} 1 L 60 50")
+    command = f"bash scp_runner_stratuslab.sh list_runners.txt {deployment.site.disk_key}; echo exit code $?"
+    printed = deployment.site.at_operator(command)
+    assert "MB left, and 2500 MB are needed" in printed
+    assert f"not done on {_SPARE} (1 of 1 runners)" in printed
+    assert "exit code 1" in printed
+    assert _untouched(spare)
+    deployment.site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
+    assert "The runner is up: 1 L 60 50" in deployment.site.at_operator(command)
+
+
+def test_a_key_that_the_disk_does_not_take_is_said_and_a_right_one_mends_it(
+    deployment: Deployment, spare: Machine
+) -> None:
+    deployment.site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
+    other = deployment.site.home / "other_key"
+    if not other.exists():
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other)
+    deployment.site.write_list(f"{_SPARE} 1 L 60 50")
+    command = "bash scp_runner_stratuslab.sh list_runners.txt {}; echo exit code $?"
+    printed = deployment.site.at_operator(command.format(other))
+    assert f"the disk's host {address(NUMBERS['disk'])} does not let science in with this key" in printed
+    assert "exit code 1" in printed
+    assert "The runner is up" in deployment.site.at_operator(command.format(deployment.site.disk_key))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("DR_DATABASE_PASSWORD", None, "the variable DR_DATABASE_PASSWORD is not set"),
+        ("USER_PSWD", "user_password", "the variable USER_PSWD still holds the documentation's placeholder"),
+        ("DIR_DATA", "/home/data", "DIR_DATA is /home/data; it must be a folder below /mnt/datarun"),
+        ("DR_DATABASE_VSER", "toto", "datarun knows no variable DR_DATABASE_VSER"),
+    ],
+)
+def test_a_variable_that_is_wrong_is_named_before_any_machine_is_asked(
+    deployment: Deployment, name: str, value: str | None, message: str
+) -> None:
+    deployment.site.write_settings({name: value})
+    try:
+        printed = deployment.site.at_operator(
+            f"bash scp_master_stratuslab.sh 203.0.113.1 {deployment.site.disk_key}; echo exit code $?", timeout_seconds=5
+        )
+    finally:
+        deployment.site.write_settings()
+    assert message in printed
+    assert "exit code 1" in printed
