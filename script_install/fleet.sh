@@ -101,7 +101,7 @@ release_of() {
 
 # send_release ADDRESS FILE RELEASE: unpack datarun there, in place of what was unpacked before.
 send_release() {
-    on "$1" bash -euc "$(unpack_script)" bash "$remote_folder" "$3" <"$2"
+    on "$1" bash -ec "$(unpack_script)" bash "$remote_folder" "$3" <"$2"
 }
 
 unpack_script() {
@@ -115,7 +115,7 @@ END
 
 # send_secret ADDRESS FILE NAME: copy a file into the folder of scripts there, for its account alone.
 send_secret() {
-    on "$1" bash -euc "$(secret_script)" bash "$remote_folder/script_install/$3" <"$2"
+    on "$1" bash -ec "$(secret_script)" bash "$remote_folder/script_install/$3" <"$2"
 }
 
 secret_script() {

@@ -55,7 +55,7 @@ deploy_one() {
 
 # place_as_root ADDRESS FILE NAME: copy a file to the scripts of the image, for root alone.
 place_as_root() {
-    as_root "$1" bash -euc "$(secret_script)" bash "/home/datarun/script_install/$3" <"$2"
+    as_root "$1" bash -ec "$(secret_script)" bash "/home/datarun/script_install/$3" <"$2"
 }
 
 main "$@"

@@ -20,6 +20,9 @@ install_python_packages() {
 missing_system_packages() {
     "$python" "$root/test_files/services.py" packages
     command -v shellcheck >/dev/null || echo shellcheck
+    command -v bats >/dev/null || echo bats
+    # Only root can make test hosts, so only root needs what they need.
+    ((EUID)) || PYTHONPATH=$root "$python" -m test_files.hosts.cage
 }
 
 install_system_packages() {

@@ -107,7 +107,7 @@ def why_no_hosts() -> str:
     """Why this machine cannot carry test hosts, in words; empty where it can."""
     if os.geteuid() != 0:
         return "test hosts need root"
-    if missing := [package for program, package in PROGRAMS.items() if not _found(program)]:
+    if missing := missing_packages():
         return f"missing here: apt-get install {' '.join(missing)}"
     try:
         with Cage() as cage:
@@ -120,7 +120,17 @@ def why_no_hosts() -> str:
     return ""
 
 
+def missing_packages() -> list[str]:
+    """Debian's names of the packages that test hosts need and that are not here."""
+    return [package for program, package in PROGRAMS.items() if not _found(program)]
+
+
 def _found(program: str) -> bool:
     return any(os.access(f"{folder}/{program}", os.X_OK) for folder in os.get_exec_path()) or os.access(
         f"/usr/sbin/{program}", os.X_OK
     )
+
+
+if __name__ == "__main__":
+    for name in missing_packages():
+        print(name)

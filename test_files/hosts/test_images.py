@@ -1,0 +1,106 @@
+"""Images of master and runner, machines started from them, and machines that datarun is removed from."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from test_files.hosts import bases
+from test_files.hosts.deployment import HOSTS, Deployment
+from test_files.hosts.machine import Machine, wait_until
+from test_files.hosts.network import address
+from test_files.hosts.site import NUMBERS
+
+_SPARE = address(NUMBERS["spare"])
+#: Where a machine keeps what makes it itself; system software is not looked through.
+_PLACES = "/etc /home /root /opt/datarun/releases /var/lib /var/log /var/backups /tmp"
+
+
+def _layers(deployment: Deployment, name: str) -> tuple[Path, ...]:
+    """The disk of a deployed host, as layers for another one."""
+    return (bases.cache_folder() / f"deployed-{deployment.site.base.name}" / name,)
+
+
+def _make_image(deployment: Deployment, name: str, option: str = "") -> Path:
+    """Turn a copy of a deployed host into an image; the layer that makes it one."""
+    spare = deployment.site.machine("spare", layers=_layers(deployment, name))
+    spare.run("apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends cloud-init "
+              ">/dev/null", timeout_seconds=300)  # fmt: skip
+    spare.run(f"bash /home/datarun/script_install/make_image.sh --yes {option}", timeout_seconds=120)
+    spare.shut_down()
+    layer = deployment.site.folder / f"image-{name}"
+    spare.become_layer(layer)
+    _discard(deployment, spare)
+    return layer
+
+
+def _discard(deployment: Deployment, machine: Machine) -> None:
+    if machine.is_on:
+        machine.cut_power()
+    machine.remove()
+    deployment.site.cage.run("ip", "netns", "delete", machine.name)
+
+
+@pytest.fixture(scope="module")
+def runner_image(deployment: Deployment) -> tuple[Path, ...]:
+    return (_make_image(deployment, "runner1", "--keep-disk-key"), *_layers(deployment, "runner1"))
+
+
+@pytest.fixture
+def from_runner_image(deployment: Deployment, runner_image: tuple[Path, ...]) -> Iterator[Machine]:
+    spare = deployment.site.machine("spare", layers=runner_image)
+    yield spare
+    _discard(deployment, spare)
+
+
+def test_an_image_holds_no_secret_and_no_identity(deployment: Deployment, from_runner_image: Machine) -> None:
+    spare = from_runner_image
+    spare.write("/root/.pattern", "\n".join(
+        value for name, value in deployment.site.settings.items() if "PASSWORD" in name or "PSWD" in name
+    ) + "\n")  # fmt: skip
+    found = spare.run(f"grep -rlF -f /root/.pattern --exclude=.pattern {_PLACES}; ls /etc/datarun/*.env /home/*/datarun_install",
+                      check=False, timeout_seconds=120)  # fmt: skip
+    assert [line for line in found.splitlines() if "No such file" not in line] == []
+    key = spare.run("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
+    assert key != deployment.machine("runner1").run("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub")
+    assert spare.run("cat /etc/machine-id") != deployment.machine("runner1").run("cat /etc/machine-id")
+    assert spare.run("systemctl is-enabled datarun-runner.service", check=False).strip() == "disabled"
+
+
+def test_a_runner_is_deployed_from_its_image_without_a_download_and_removed(
+    deployment: Deployment, from_runner_image: Machine
+) -> None:
+    spare, site = from_runner_image, deployment.site
+    spare.run("rm -f /etc/pip.conf /etc/apt/apt.conf.d/98proxy")
+    site.upgrade_image(spare)
+    site.write_list(f"{_SPARE} 1 L 60 50")
+    printed = site.operator("scp_runner_from_image.sh", "list_runners.txt", str(site.disk_key))
+    assert "The runner is up: 1 L 60 50" in printed
+    assert "installed:" not in printed
+    printed = spare.run("bash /home/datarun/script_install/uninstall.sh --yes")
+    assert "datarun is removed" in printed
+    assert spare.run("ls -d /opt/datarun /etc/datarun /home/datarun /var/lib/datarun /mnt/datarun 2>/dev/null || true") == ""
+    assert spare.run("systemctl list-units --all --no-legend 'datarun*'; getent passwd celery || true; mount | grep sshfs || true") == ""
+    site.write_list(*deployment.lines(), final_newline=False)
+
+
+def test_a_runner_deploys_itself_from_its_user_data(deployment: Deployment, runner_image: tuple[Path, ...]) -> None:
+    site = deployment.site
+    userdata = site.operator("runner_userdata.sh", "'- 2 H 90 80'")
+    assert "PRIVATE" not in userdata
+    deployment.machine("master").run(f"bash /home/datarun/script_install/allow_runners.sh {_SPARE}")
+    spare = site.machine("spare", layers=runner_image, user_data=userdata)
+    try:
+        site.upgrade_image(spare)
+        wait_until(
+            lambda: "runner@spare:" in deployment.machine("master").run(
+                "datarun celery -A datarun inspect ping --timeout 3", check=False
+            ),
+            "the new runner answers", timeout_seconds=180,
+        )  # fmt: skip
+        assert spare.run("cat /etc/datarun/runner_line").strip() == "2 H 90 80"
+    finally:
+        log = spare.run("tail -n 40 /var/log/cloud-init-output.log", check=False)
+        _discard(deployment, spare)
+    assert "The runner is up: 2 H 90 80" in log
