@@ -3,7 +3,7 @@
 import ast
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from django.conf import settings
@@ -145,7 +145,7 @@ def _specific_names(source: bytes) -> set[str] | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InvalidInput("files", f"{SPECIFIC_FILE} is not valid Python: {error}") from None
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _outermost(tree):
         if isinstance(node, ast.FunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.ImportFrom | ast.Import):
@@ -153,6 +153,16 @@ def _specific_names(source: bytes) -> set[str] | None:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
     return None if "*" in names else names
+
+
+def _outermost(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes of a module outside of its functions and classes, in no order."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
 
 
 def split_ask(*, raw_data: RawData, held_out_test: float, random_state: int) -> str:
