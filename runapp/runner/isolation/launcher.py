@@ -1,0 +1,199 @@
+"""The runner's end of the isolation: sends jobs to the fold server and reads what became of them."""
+
+import contextlib
+import dataclasses
+import os
+import select
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runapp.content import read_folder
+from runapp.contract import SPECIFIC_FILE, TEST_FILE, TRAIN_FILE, Outcome, State
+from runapp.errors import DatarunError, InvalidMessage
+from runapp.runner.isolation import labels, places, wire
+from runapp.runner.isolation.host import FoldServer
+from runapp.runner.isolation.prepared import DATA_FILE, LABELS_FILE, PreparedData, PreparedDataSets
+from runapp.runner.isolation.view import Folder
+from runapp.runner.job import (
+    CANCEL_POLL_SECONDS, MAX_PREDICTIONS, FoldJob, FoldReport, IsCancelled, Limits, Measures, OnStage, SplitJob,
+    SplitReport,
+)  # fmt: skip
+from runapp.runner.participant_log import compose_log
+from runapp.runner.request import encode_request
+from runapp.runner.result_stream import Predictions, Stage
+
+#: How long after a fold's deadline its report must have come.
+_REPORT_GRACE_SECONDS = 20.0
+_MAX_REPORT_BYTES = 2 * MAX_PREDICTIONS * 8
+#: Files that a prepare step or a split writes may be this large; a disk's own limit holds beyond that.
+_MAX_DATA_FILE_KB = 1 << 30
+_ROOTS = (places.SUBMISSION, places.WORK, places.DATA_CODE, places.SOURCE, places.WORKING, places.SCRATCH, places.ENGINE)
+
+
+class PreparationFailed(DatarunError):
+    """The data set could not be prepared for folds."""
+
+    code = "preparation_failed"
+
+    def __init__(self, report: dict[str, Any]) -> None:
+        super().__init__(report.get("log") or None)
+        self.report = report
+
+
+@dataclasses.dataclass(frozen=True)
+class _Request:
+    """What to send: the kind of work, the job, blobs after it, descriptors."""
+
+    work: str
+    job: FoldJob | SplitJob
+    limits: Limits
+    file_kb: int
+    blobs: Sequence[bytes] = ()
+    descriptors: Sequence[int] = ()
+    more: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def send(self, connection: socket.socket) -> None:
+        header = {"work": self.work, "file_kb": self.file_kb, **self.more}
+        wire.send(connection, header, [encode_request(self.job, self.limits), *self.blobs], self.descriptors)
+
+
+class IsolatedProcess:
+    """Runs each fold in its own namespaces, forked from a warm server. A ``Launcher``.
+
+    Parameters
+    ----------
+    isolation:
+        The level that the canary measured on this host.
+    """
+
+    def __init__(self, server: FoldServer, data_sets: PreparedDataSets, *, isolation: str) -> None:
+        self._server = server
+        self._data_sets = data_sets
+        self.isolation = isolation
+
+    def run_fold(self, job: FoldJob, limits: Limits, *, on_stage: OnStage, is_cancelled: IsCancelled) -> FoldReport:
+        """As ``Launcher``."""
+        try:
+            prepared = self._data_sets.get(job, lambda folder: self._prepare(job, limits, folder, is_cancelled))
+            request = _fold_request(job, limits, prepared)
+        except PreparationFailed as failure:
+            return _failed_before_start(failure.report)
+        except InvalidMessage as error:
+            return _failed_before_start({"outcome": Outcome.DATA_ERROR, "log": error.message})
+        try:
+            with self._server.fold_connection() as connection:
+                report, blobs = _converse(connection, request, on_stage, is_cancelled)
+        finally:
+            for descriptor in request.descriptors:
+                os.close(descriptor)
+        return _fold_report(job, report, blobs)
+
+    def run_split(self, job: SplitJob, limits: Limits, *, is_cancelled: IsCancelled) -> SplitReport:
+        """As ``Launcher``."""
+        shown = [Folder(job.source_folder, places.SOURCE), Folder(job.working_folder, places.WORKING, writable=True)]
+        inside = dataclasses.replace(job, source_folder=places.SOURCE, working_folder=places.WORKING)
+        request = _Request("split", inside, limits, _MAX_DATA_FILE_KB)
+        with self._server.one_shot_connection(shown) as connection:
+            report, _ = _converse(connection, request, _ignore_stage, is_cancelled)
+        outcome = Outcome(report["outcome"])
+        n_train_rows, n_test_rows = report["rows"] if outcome is Outcome.OK else (None, None)
+        return SplitReport(
+            outcome=outcome, log_messages=_log(report), n_train_rows=n_train_rows, n_test_rows=n_test_rows
+        )
+
+    def _prepare(self, job: FoldJob, limits: Limits, folder: Path, is_cancelled: IsCancelled) -> None:
+        """Parse the job's data set, inside the sandbox, into files in ``folder``."""
+        limits = dataclasses.replace(limits, scratch_kb=limits.scratch_kb)
+        with contextlib.ExitStack() as stack:
+            outputs = [DATA_FILE] if job.custom else [DATA_FILE, LABELS_FILE]
+            written = [stack.enter_context(open(folder / name, "xb")).fileno() for name in outputs]
+            if job.custom:
+                connection = stack.enter_context(
+                    self._server.one_shot_connection([Folder(job.data_folder, places.SOURCE)])
+                )
+                read = []
+            else:
+                connection = stack.enter_context(self._server.fold_connection())
+                files = (job.data_folder / name for name in (TRAIN_FILE, TEST_FILE))
+                read = [stack.enter_context(open(file, "rb")).fileno() for file in files]
+            request = _Request("prepare", job, limits, _MAX_DATA_FILE_KB, descriptors=[*read, *written])
+            report, _ = _converse(connection, request, _ignore_stage, is_cancelled)
+        if report["outcome"] != Outcome.OK:
+            raise PreparationFailed(report)
+
+
+def _fold_request(job: FoldJob, limits: Limits, prepared: PreparedData) -> _Request:
+    files = read_folder(job.submission_folder)
+    more: dict[str, Any] = {"files": list(files)}
+    if job.custom:
+        last = (job.data_folder / SPECIFIC_FILE).read_bytes()
+    else:
+        more["labels_dtype"], last = labels.cut(prepared.labels(job.n_train_rows), job.train_is)
+    return _Request(
+        "fold", job, limits, limits.scratch_kb, [*files.values(), last], [prepared.open_data()], more
+    )
+
+
+def _converse(
+    connection: socket.socket, request: _Request, on_stage: OnStage, is_cancelled: IsCancelled
+) -> tuple[dict[str, Any], list[bytearray]]:
+    """Send a request and wait for its report; leaving the connection ends whatever it started.
+
+    Raises
+    ------
+    OSError
+        If the sandbox cannot be made, or its supervisor is gone.
+    """
+    request.send(connection)
+    deadline = time.monotonic() + request.limits.wall_seconds + _REPORT_GRACE_SECONDS
+    cancelled = False
+    while time.monotonic() < deadline:
+        readable, _, _ = select.select([connection], [], [], CANCEL_POLL_SECONDS)
+        if not readable:
+            if not cancelled and is_cancelled():
+                cancelled = True
+                connection.shutdown(socket.SHUT_WR)
+            continue
+        header, blobs, _ = wire.receive(connection, max_blob_bytes=_MAX_REPORT_BYTES)
+        if "refused" in header:
+            raise OSError(header["refused"])
+        if "state" not in header:
+            return header, blobs
+        on_stage(State(header["state"]), header["at"])
+    raise OSError("the fold's supervisor does not report")
+
+
+def _fold_report(job: FoldJob, report: dict[str, Any], blobs: list[bytearray]) -> FoldReport:
+    outcome = Outcome(report["outcome"])
+    reached = report["reached"]
+    predictions: list[Predictions | None] = [None, None]
+    if outcome is Outcome.OK:
+        shapes = [tuple(shape) for shape in report["shapes"]]
+        predictions = [np.frombuffer(blob, dtype="<f8").reshape(shape) for blob, shape in zip(blobs, shapes, strict=True)]
+    return FoldReport(
+        outcome=outcome,
+        log_messages=_log(report),
+        measures=Measures(**report["measures"]),
+        trained_at=reached[Stage.TRAINED],
+        validated_at=reached[Stage.VALIDATED],
+        tested_at=reached[Stage.TESTED],
+        full_train_predictions=predictions[0],
+        test_predictions=predictions[1],
+    )
+
+
+def _failed_before_start(report: dict[str, Any]) -> FoldReport:
+    return FoldReport(outcome=Outcome(report["outcome"]), log_messages=_log(report))
+
+
+def _log(report: dict[str, Any]) -> str:
+    return compose_log(report.get("log", ""), report.get("printed", ""), _ROOTS)
+
+
+def _ignore_stage(_: State, __: float) -> None:
+    """A split or a preparation has no stages that anybody waits for."""
