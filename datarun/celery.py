@@ -45,7 +45,13 @@ def _transport_options() -> dict[str, Any]:
 
 def _schedule() -> dict[str, Any]:
     every_period = crontab(minute=environment.scheduler_period)
-    return {"sweep": {"task": TaskName.SWEEP.value, "schedule": every_period, "options": {"queue": Queue.MASTER.value}}}
+    return {
+        "sweep": {
+            "task": TaskName.SWEEP.value,
+            "schedule": every_period,
+            "options": {"queue": Queue.MASTER.value},
+        }
+    }
 
 
 def _configuration() -> dict[str, Any]:
@@ -59,7 +65,9 @@ def _configuration() -> dict[str, Any]:
         "accept_content": ["json"],
         "task_serializer": "json",
         "result_serializer": "json",
-        "task_queues": [BrokerQueue(name.value, Exchange(name.value), routing_key=name.value) for name in Queue],
+        "task_queues": [
+            BrokerQueue(name.value, Exchange(name.value), routing_key=name.value) for name in Queue
+        ],
         "task_default_queue": Queue.SPLIT.value,
         "task_routes": {
             TaskName.FOLD.value: {"queue": Priority.LOW.value},

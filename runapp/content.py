@@ -2,11 +2,15 @@
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from runapp.errors import DatarunError
+
+#: Separators of folders, and control characters.
+_NOT_PLAIN = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 class NotPlainFiles(DatarunError):
@@ -63,7 +67,7 @@ def _read_regular(path: Path) -> bytes:
 
 
 def _require_plain(name: str) -> None:
-    if name in ("", ".", "..") or "/" in name or "\\" in name or any(ord(c) < 32 or ord(c) == 127 for c in name):
+    if name in ("", ".", "..") or _NOT_PLAIN.search(name):
         raise NotPlainFiles(f"{name[:60]!r} is not the plain name of a file")
     try:
         name.encode()

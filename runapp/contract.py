@@ -161,8 +161,8 @@ class _Message:
             raise InvalidMessage(f"a {cls.kind} has missing or unknown fields: {odd}")
         for name, value in body.items():
             if isinstance(value, list):
-                body[name] = value = tuple(value)
-            if not _fits(value, hints[name]):
+                body[name] = tuple(value)
+            if not _fits(body[name], hints[name]):
                 raise InvalidMessage(f"the field {name} of a {cls.kind} is not of its type")
             enum = next((t for t in (hints[name], *typing.get_args(hints[name])) if _is_enum(t)), None)
             if enum is not None and value is not None:

@@ -3,29 +3,17 @@
 import atexit
 import fcntl
 import os
+import signal
 import subprocess
 import time
-import uuid
 from pathlib import Path
 from typing import Any
 
-from celery.backends.filesystem import FilesystemBackend
-
 from runapp.environment import Environment, redis_server_program
 from runapp.errors import ConfigurationError
+from runapp.parent_death import die_with_parent
 
 _START_SECONDS = 20.0
-
-
-class AtomicFilesystemBackend(FilesystemBackend):
-    """Celery's results in files, each appearing by a rename: a reader never sees half of one."""
-
-    def set(self, key: bytes, value: str | bytes) -> None:
-        place = self._filename(key)
-        beside = f"{place}.{uuid.uuid4().hex}"
-        with self.open(beside, "wb") as stream:
-            stream.write(value.encode() if isinstance(value, str) else value)
-        os.replace(beside, place)
 
 
 def start_broker(environment: Environment) -> None:
@@ -38,8 +26,8 @@ def start_broker(environment: Environment) -> None:
     """
     environment.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if environment.broker.kind == "files":
-        for folder in ("broker/messages", "broker/control", "broker/processed", "results"):
-            (environment.home / folder).mkdir(parents=True, exist_ok=True)
+        for name in ("broker/messages", "broker/control", "broker/processed", "results"):
+            (environment.home / name).mkdir(parents=True, exist_ok=True)
         return
     folder = environment.redis_socket.parent
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -62,7 +50,9 @@ def _answers(socket: Path) -> bool:
 def _start_redis(socket: Path) -> None:
     program = redis_server_program()
     if program is None:
-        raise ConfigurationError("there is no redis-server here; install one, or set DR_EMBEDDED_BROKER=files")
+        raise ConfigurationError(
+            "there is no redis-server here; install one, or set DR_EMBEDDED_BROKER=files"
+        )
     folder = socket.parent
     log = folder / "redis.log"
     options: dict[str, Any] = {
@@ -71,7 +61,12 @@ def _start_redis(socket: Path) -> None:
     }  # fmt: skip
     arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     # In a session of its own: Ctrl-C in the terminal must reach the workers first, the broker last.
-    process = subprocess.Popen([program, *arguments], stdin=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        [program, *arguments],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509 - only main threads start the broker
+    )
     starter = os.getpid()
 
     def stop() -> None:

@@ -56,7 +56,9 @@ def decode_bytes(text: str, *, max_bytes: int) -> bytes:
     except zlib.error:
         raise NotEncoded("base64, but not of zlib-compressed bytes") from None
     if len(content) > max_bytes:
-        raise DecompressedTooLarge(f"decompresses to more than the {max_bytes} bytes that this server accepts")
+        raise DecompressedTooLarge(
+            f"decompresses to more than the {max_bytes} bytes that this server accepts"
+        )
     if not stream.eof or stream.unused_data:
         raise NotEncoded("zlib-compressed bytes that are cut off or go on after their end")
     return content

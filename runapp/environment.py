@@ -29,6 +29,9 @@ PLACEHOLDERS = frozenset({
 _MASTER_REQUIRED = ("DR_SECRET_KEY", "DR_DATABASE_NAME", "DR_DATABASE_USER", "DR_DATABASE_PASSWORD")
 _REQUIRED = ("DIR_DATA", "DIR_SUBMISSION", "RMQ_VHOST", "IP_MASTER")
 
+_REDIS_RESULTS = "runapp.result_backends:SendOnlyRedisBackend"
+_FILE_RESULTS = "runapp.result_backends:AtomicFilesystemBackend"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Broker:
@@ -62,14 +65,18 @@ class Environment:
         ConfigurationError
             Naming the variable, if a value makes no sense, or in PROD is missing or a placeholder.
         """
-        values = {k: v.strip() for k, v in (os.environ if variables is None else variables).items() if v.strip()}
+        values = {
+            k: v.strip() for k, v in (os.environ if variables is None else variables).items() if v.strip()
+        }
         working_env = values.get("DR_WORKING_ENV", "DEV")
         if working_env not in ("PROD", "DEV"):
             raise ConfigurationError(f"DR_WORKING_ENV is {working_env!r}; it must be PROD or DEV")
         production = working_env == "PROD"
         if production:
             _require(values, _REQUIRED)
-            _require(values, ("DR_BROKER_USER", "DR_BROKER_PASSWORD"), ("DR_DATABASE_USER", "DR_DATABASE_PASSWORD"))
+            _require(
+                values, ("DR_BROKER_USER", "DR_BROKER_PASSWORD"), ("DR_DATABASE_USER", "DR_DATABASE_PASSWORD")
+            )
         home = Path(values.get("DR_HOME", BASE_DIR / "local")).resolve()
         return cls(
             production=production,
@@ -113,11 +120,11 @@ class Environment:
     def broker(self) -> Broker:
         """Addresses of broker and result back end, with their credentials."""
         if self.broker_kind == "redis":
-            address = f"redis+socket://{self.redis_socket}?virtual_host="
-            return Broker(kind="redis", url=f"{address}0", result_url=f"{address}1")
+            address = f"socket://{self.redis_socket}?virtual_host="
+            return Broker(kind="redis", url=f"redis+{address}0", result_url=f"{_REDIS_RESULTS}+{address}1")
         if self.broker_kind == "files":
-            backend = "runapp.embedded:AtomicFilesystemBackend"
-            return Broker(kind="files", url="filesystem://", result_url=f"{backend}+file://{self.home}/results")
+            results = f"{_FILE_RESULTS}+file://{self.home}/results"
+            return Broker(kind="files", url="filesystem://", result_url=results)
         user, password = self._broker_credentials()
         host = self.master_host
         port, redis_port = self.integer("DR_BROKER_PORT", 5672), self.integer("DR_REDIS_PORT", 6379)
@@ -125,7 +132,7 @@ class Environment:
         return Broker(
             kind="amqp",
             url=f"amqp://{account}@{host}:{port}/{quote(self.variables['RMQ_VHOST'], safe='')}",
-            result_url=f"redis://:{quote(password, safe='')}@{host}:{redis_port}/0",
+            result_url=f"{_REDIS_RESULTS}+redis://:{quote(password, safe='')}@{host}:{redis_port}/0",
         )
 
     def _broker_credentials(self) -> tuple[str, str]:
@@ -133,11 +140,13 @@ class Environment:
         if "DR_BROKER_USER" in values and "DR_BROKER_PASSWORD" in values:
             return values["DR_BROKER_USER"], values["DR_BROKER_PASSWORD"]
         if "DR_DATABASE_USER" not in values or "DR_DATABASE_PASSWORD" not in values:
-            raise ConfigurationError("RMQ_VHOST is set, so DR_BROKER_USER and DR_BROKER_PASSWORD must be set, too")
+            raise ConfigurationError(
+                "RMQ_VHOST is set, so DR_BROKER_USER and DR_BROKER_PASSWORD must be set, too"
+            )
         if self.production:
             warnings.warn(
-                "DR_BROKER_USER and DR_BROKER_PASSWORD are not set, so RabbitMQ and Redis are given the database's "
-                "password, and every runner has to hold it",
+                "DR_BROKER_USER and DR_BROKER_PASSWORD are not set, so RabbitMQ and Redis are given the "
+                "database's password, and every runner has to hold it",
                 stacklevel=3,
             )
         return values["DR_DATABASE_USER"], values["DR_DATABASE_PASSWORD"]
@@ -160,14 +169,18 @@ def _require(values: Mapping[str, str], names: tuple[str, ...], instead: tuple[s
         if name not in values:
             raise ConfigurationError(f"{name} is not set, and DR_WORKING_ENV=PROD needs it")
         if values[name] in PLACEHOLDERS:
-            raise ConfigurationError(f"{name} still holds the placeholder of the documentation; give it a real value")
+            raise ConfigurationError(
+                f"{name} still holds the placeholder of the documentation; give it a real value"
+            )
 
 
 def _scheduler_period(text: str) -> str:
     """Check the minutes field of a crontab; ``* / 2``, as an older document prints it, is ``*/2``."""
     period = "".join(text.split())
     if not period or set(period) - set("0123456789*/,-"):
-        raise ConfigurationError(f"CELERY_SCHEDULER_PERIOD is {text!r}; it must be minutes as in a crontab, like */2")
+        raise ConfigurationError(
+            f"CELERY_SCHEDULER_PERIOD is {text!r}; it must be minutes as in a crontab, like */2"
+        )
     return period
 
 

@@ -140,7 +140,9 @@ class Exchange:
     def marked_task_ids(self) -> list[str]:
         """Ids of the tasks that have a mark."""
         try:
-            return [name.removesuffix(".json") for name in os.listdir(self.folder / "marks") if name[0] != "."]
+            return [
+                name.removesuffix(".json") for name in os.listdir(self.folder / "marks") if name[0] != "."
+            ]
         except FileNotFoundError:
             return []
 
@@ -164,5 +166,7 @@ class Exchange:
     def read_indices(self, task_id: str) -> str:
         return self._place("indices", task_id).read_text("ascii")
 
-    def remove_indices(self, task_id: str) -> None:
+    def forget(self, task_id: str) -> None:
+        """Remove what is no longer needed of a task that is over."""
         self._place("indices", task_id).unlink(missing_ok=True)
+        self.remove_mark(task_id)

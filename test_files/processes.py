@@ -23,12 +23,14 @@ class ProcessFailed(RuntimeError):
 class Process:
     """One process with a log of its own, in a session of its own.
 
-    It is killed when the thread that started it dies, so start it from a thread that stays.
+    It gets ``death_signal`` when the thread that started it dies, so start it from a thread that stays.
 
     Parameters
     ----------
     is_ready:
         Called until it returns true; an exception of the types in ``not_yet`` means "not yet".
+    says:
+        In place of ``is_ready``: what the process writes once it is ready.
     stop_signal:
         The signal that makes the process end in order.
     """
@@ -40,9 +42,11 @@ class Process:
         *,
         folder: Path,
         environment: Mapping[str, str],
-        is_ready: Callable[[], object],
+        is_ready: Callable[[], object] | None = None,
+        says: str = "",
         not_yet: tuple[type[Exception], ...] = (OSError,),
         stop_signal: signal.Signals = signal.SIGTERM,
+        death_signal: signal.Signals = signal.SIGKILL,
         start_seconds: float = 60.0,
         working_folder: Path | None = None,
     ) -> None:
@@ -51,9 +55,11 @@ class Process:
         self.log = folder / f"{name}.log"
         self.environment = dict(environment)
         self.stop_signal = stop_signal
+        self._death_signal = death_signal
         self.start_seconds = start_seconds
         self.working_folder = working_folder or folder
-        self._is_ready = is_ready
+        self._is_ready = is_ready or (lambda: says in self.log_since_start())
+        self._log_start = 0
         self._not_yet = not_yet
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -66,6 +72,7 @@ class Process:
     def start(self) -> None:
         """Start the process; `wait_until_ready` tells when it can be used."""
         with open(self.log, "ab") as log:
+            self._log_start = log.tell()
             self._process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -74,7 +81,7 @@ class Process:
                 env=self.environment,
                 cwd=self.working_folder,
                 start_new_session=True,
-                preexec_fn=die_with_parent(),
+                preexec_fn=die_with_parent(self._death_signal),
             )
 
     def wait_until_ready(self) -> None:
@@ -99,6 +106,16 @@ class Process:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the process, negative for the signal that ended it; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def wait(self) -> None:
+        """Wait until the process ends."""
+        if self._process is not None:
+            self._process.wait()
+
     def kill(self) -> None:
         """End the process at once, and with it what it left in its session."""
         if self._process is not None:
@@ -115,6 +132,10 @@ class Process:
             os.killpg(self.pid, number)
         except ProcessLookupError:
             return  # all of them ended by themselves
+
+    def log_since_start(self) -> str:
+        """What the process wrote since it was started last."""
+        return self.log.read_bytes()[self._log_start :].decode(errors="replace")
 
     def log_end(self) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
@@ -150,15 +171,21 @@ def free_ports(count: int) -> list[int]:
     """Different TCP ports of the loopback interface that nothing listens on."""
     ports: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        ports.append(port)
+        if is_free(port):
+            ports.append(port)
         if len(ports) == count:
             return ports
     raise ProcessFailed(f"there are no {count} free ports between {_PORTS.start} and {_PORTS.stop}")
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on a TCP port of the loopback interface."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float, what: str) -> None:

@@ -3,6 +3,7 @@
 #
 #   bash test_files/run_tests.sh                  everything, with coverage
 #   bash test_files/run_tests.sh -k iris -x       some tests; the arguments are pytest's
+#   bash test_files/run_tests.sh --install-only   install what is missing, and no more
 set -Eeuo pipefail
 trap 'echo "run_tests.sh failed in line $LINENO" >&2' ERR
 
@@ -67,7 +68,7 @@ pytest_on_sqlite() {
 
 pytest_on_services() {
     echo "== all tests, on PostgreSQL, RabbitMQ and Redis"
-    "$python" test_files/services.py run -- "$python" -m coverage run -m pytest "$@"
+    "$python" test_files/services.py run -- "$python" -m coverage run -m pytest --durations=10 "$@"
 }
 
 report_coverage() {
@@ -79,6 +80,7 @@ main() {
     install_python_packages
     python=$root/.venv/bin/python
     install_system_packages
+    [[ ${1:-} != --install-only ]] || return 0
     cd "$root"
     make_surroundings
     if (($#)); then

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -10,8 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from runapp import embedded
-from runapp.contract import RUNNER_QUEUES, Queue
+from runapp import commands, embedded
 from runapp.environment import BASE_DIR, Environment
 from runapp.errors import ConfigurationError
 from runapp.process_group import ProcessGroup
@@ -51,27 +49,17 @@ class Command(BaseCommand):
                 raise CommandError(error.message) from None
         where = self.style.SUCCESS(f"datarun is at http://{host}:{port}/ and stops with Ctrl-C")
         ended = ProcessGroup(BASE_DIR, self.stdout.write).run(
-            _commands(host, port, workers),
+            {
+                "web": commands.web_server(host, port),
+                "runner": commands.runner(workers),
+                "master": commands.master_worker(),
+                "beat": commands.beat(),
+            },
             is_up=lambda: _answers(host, port),
             when_up=lambda: self.stdout.write(where),
         )
         if ended is not None:
             raise CommandError(f"{ended} ended by itself, so everything was stopped; its last lines say why")
-
-
-def _commands(host: str, port: int, workers: int) -> dict[str, list[str]]:
-    celery = [sys.executable, "-m", "celery", "-A", "datarun"]
-    runner_queues = ",".join(queue.value for queue in RUNNER_QUEUES)
-    worker = [*celery, "worker", "--loglevel", "info", "--without-gossip", "--without-mingle"]
-    return {
-        "web": [
-            sys.executable, "-m", "gunicorn", "datarun.wsgi:application", "--bind", f"{host}:{port}",
-            "--workers", "2", "--threads", "4", "--timeout", "120", "--no-control-socket",
-        ],
-        "runner": [*worker, "-n", "runner@%h", "--queues", runner_queues, "--concurrency", str(workers)],
-        "master": [*worker, "-n", "master@%h", "--queues", Queue.MASTER.value, "--concurrency", "1"],
-        "beat": [*celery, "beat", "--loglevel", "info"],
-    }  # fmt: skip
 
 
 def _check_port(host: str, port: int) -> None:

@@ -1,0 +1,205 @@
+"""Settings of the master. Safe with no variable set; in PROD a missing or placeholder value stops the start.
+
+Every value that depends on the machine comes from ``runapp.environment``.
+"""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from runapp.environment import BASE_DIR, Environment
+from runapp.errors import ConfigurationError
+
+try:
+    ENVIRONMENT = Environment.read()
+    ENVIRONMENT.require_master()
+except ConfigurationError as error:
+    raise ImproperlyConfigured(error.message) from None
+
+_variables = ENVIRONMENT.variables
+
+
+def _secret_key() -> str:
+    """The configured key, or one that is made once for this machine and kept where others cannot read it."""
+    if key := _variables.get("DR_SECRET_KEY"):
+        return key
+    place = ENVIRONMENT.home / "secret_key"
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with open(place, "x", opener=_private) as stream:
+            stream.write(secrets.token_urlsafe(64))
+    except FileExistsError:
+        pass  # made by an earlier start
+    return place.read_text()
+
+
+def _private(path: str, flags: int) -> int:
+    import os
+
+    return os.open(path, flags, 0o600)
+
+
+def _databases() -> dict[str, Any]:
+    if name := _variables.get("DR_DATABASE_NAME"):
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": name,
+            "USER": _variables.get("DR_DATABASE_USER", ""),
+            "PASSWORD": _variables.get("DR_DATABASE_PASSWORD", ""),
+            "HOST": _variables.get("DR_DATABASE_HOST", "localhost"),
+            "PORT": _variables.get("DR_DATABASE_PORT", "5432"),
+            "CONN_MAX_AGE": 600,
+            "CONN_HEALTH_CHECKS": True,
+        }
+    ENVIRONMENT.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": ENVIRONMENT.home / "datarun.sqlite3",
+        # Four writers at once go without an error only so.
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+
+
+SECRET_KEY = _secret_key()
+DEBUG = False
+_named_hosts = (host.strip() for host in _variables.get("DR_ALLOWED_HOSTS", "").split(","))
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", ENVIRONMENT.master_host, *filter(None, _named_hosts)]
+
+DATABASES = {"default": _databases()}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    #: Digests of verified passwords; see runapp.api.authentication.
+    "verified": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "verified"},
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+#: Largest body of a request, and how many bytes the files in it may decompress to in all.
+MAX_BODY_BYTES = ENVIRONMENT.integer("DR_MAX_BODY_MB", 128) * 2**20
+MAX_DECOMPRESSED_BYTES = ENVIRONMENT.integer("DR_MAX_DECOMPRESSED_MB", 512) * 2**20
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_filters",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "runapp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "runapp.api.body_limit.BodyLimitMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "datarun.urls"
+WSGI_APPLICATION = "datarun.wsgi.application"
+TEST_RUNNER = "runapp.tests.pytest_runner.PytestRunner"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "overview"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "runapp.api.authentication.BasicAuthentication",
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser", "rest_framework.parsers.FormParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "runapp.api.pagination.PageWhenAsked",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "runapp.api.exceptions.answer_exception",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "datarun",
+    "DESCRIPTION": "Train and test machine-learning submissions on cross-validation folds.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "StateEnum": "runapp.models.STATE_CHOICES",
+        "SplitStateEnum": "runapp.models.SPLIT_STATE_CHOICES",
+    },
+}
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(_variables.get("DR_STATIC_ROOT", BASE_DIR / "staticfiles"))
+#: Without a collected folder (development, embedded) static files are served from the packages.
+WHITENOISE_USE_FINDERS = not ENVIRONMENT.production
+
+if email := _variables.get("DR_EMAIL"):
+    DEFAULT_FROM_EMAIL = SERVER_EMAIL = email
+    ADMINS = [("datarun", email)]
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+if ENVIRONMENT.production:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 3600
+    CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS]
+
+_FORMATTERS: dict[str, Any] = {
+    "text": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+    "json": {"()": "runapp.logs.JsonFormatter"},
+}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": _FORMATTERS,
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "json" if ENVIRONMENT.production else "text",
+        }
+    },
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"django.server": {"level": "WARNING"}},
+}

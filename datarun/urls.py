@@ -1,0 +1,24 @@
+"""Paths of the master."""
+
+from django.contrib import admin
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework.authtoken.views import ObtainAuthToken
+
+from runapp.dashboard.views import overview
+
+urlpatterns = [
+    path("", overview, name="overview"),
+    path("runapp/", include("runapp.api.urls")),
+    path("api-auth/login/", LoginView.as_view(template_name="login.html"), name="login"),
+    path("api-auth/", include("rest_framework.urls")),
+    path("api-token-auth/", ObtainAuthToken.as_view(schema=None), name="token"),
+    path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),
+    path("schema/", login_required(SpectacularAPIView.as_view()), name="schema"),
+    path("admin/", admin.site.urls),
+]
+handler400 = "runapp.api.exceptions.bad_request"
+handler404 = "runapp.api.exceptions.not_found"
+handler500 = "runapp.api.exceptions.server_error"

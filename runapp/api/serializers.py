@@ -1,0 +1,146 @@
+"""The JSON of the API: what is read from requests and written into answers."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from runapp.contract import Priority
+from runapp.models import RawData, SubmissionFold
+
+_MAX_ID = 2**31 - 1
+
+
+def _id_field(**options: Any) -> serializers.IntegerField:
+    return serializers.IntegerField(min_value=0, max_value=_MAX_ID, **options)
+
+
+def _files_field(**options: Any) -> serializers.DictField:
+    return serializers.DictField(
+        child=serializers.CharField(trim_whitespace=False, allow_blank=True),
+        help_text="content by file name, each base64(zlib(bytes))",
+        **options,
+    )
+
+
+def _shape_field() -> serializers.ListField:
+    return serializers.ListField(child=serializers.IntegerField(), allow_null=True, read_only=True)
+
+
+class RawDataSerializer(serializers.ModelSerializer[RawData]):
+    """A data set."""
+
+    class Meta:
+        model = RawData
+        fields = (
+            "id", "name", "files_path", "workflow_elements", "target_column", "custom", "owner",
+            "created_at", "split_state", "split_task_id", "split_log", "held_out_test", "random_state",
+            "n_train_rows", "n_test_rows",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class RawDataCreateSerializer(serializers.Serializer[Any]):
+    """A data set to upload."""
+
+    name = serializers.CharField(max_length=100)
+    target_column = serializers.CharField(max_length=200, allow_blank=True, default="", trim_whitespace=False)
+    workflow_elements = serializers.CharField(max_length=200, allow_blank=True, default="")
+    files = _files_field()
+
+
+class SplitSerializer(serializers.Serializer[Any]):
+    """How a standard data set is split."""
+
+    raw_data_id = _id_field()
+    held_out_test = serializers.FloatField(help_text="part of the rows kept for testing, above 0 and below 1")
+    random_state = serializers.IntegerField(min_value=0, max_value=2**32 - 1, default=42)
+
+    def validate_held_out_test(self, value: float) -> float:
+        if not 0 < value < 1:
+            raise serializers.ValidationError("This must be above 0 and below 1.")
+        return value
+
+
+class CustomSplitSerializer(serializers.Serializer[Any]):
+    """Which custom data set is prepared."""
+
+    raw_data_id = _id_field()
+
+
+class TaskSerializer(serializers.Serializer[Any]):
+    """The task that does what was asked for."""
+
+    task_id = serializers.CharField()
+
+
+class _ShapesSerializer(serializers.ModelSerializer[SubmissionFold]):
+    full_train_predictions_shape = _shape_field()
+    test_predictions_shape = _shape_field()
+
+
+class SubmissionFoldSerializer(_ShapesSerializer):
+    """A fold with all its fields."""
+
+    class Meta:
+        model = SubmissionFold
+        fields = "__all__"
+
+
+class SubmissionFoldLightSerializer(serializers.ModelSerializer[SubmissionFold]):
+    """A fold's state."""
+
+    class Meta:
+        model = SubmissionFold
+        fields = ("databoard_sf_id", "databoard_s", "state", "new")
+
+
+class PredictionSerializer(_ShapesSerializer):
+    """A fold's predictions, and how it went."""
+
+    class Meta:
+        model = SubmissionFold
+        fields = (
+            "databoard_sf_id", "databoard_s", "test_predictions", "test_predictions_shape",
+            "full_train_predictions", "full_train_predictions_shape", "state", "outcome", "log_messages",
+            "train_time", "validation_time", "test_time", "train_cpu_time", "test_cpu_time",
+            "train_memory", "test_memory", "new", "runner", "isolation", "attempts",
+        )  # fmt: skip
+
+
+class SubmissionFoldCreateSerializer(serializers.Serializer[Any]):
+    """A fold to train, and its submission where that is new."""
+
+    databoard_sf_id = _id_field(help_text="id of the fold, chosen by the caller")
+    databoard_s_id = _id_field(help_text="id of the submission, chosen by the caller")
+    train_is = serializers.CharField(help_text="training indices: base64(zlib(little-endian int64))")
+    test_is = serializers.CharField(help_text="test indices, encoded likewise")
+    priority = serializers.ChoiceField(choices=[p.value for p in Priority], default=Priority.LOW.value)
+    raw_data = _id_field(
+        required=False, allow_null=True, help_text="the data set, where the submission is new"
+    )
+    files = _files_field(required=False, allow_null=True)
+    force = serializers.CharField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        max_length=100,
+        help_text="comma-separated: submission_fold trains a known fold anew, submission replaces its files",
+    )
+
+
+class PredictionListSerializer(serializers.Serializer[Any]):
+    """Folds whose predictions are asked for."""
+
+    list_submission_fold = serializers.ListField(child=_id_field(), max_length=100_000)
+
+
+class PredictionNewSerializer(serializers.Serializer[Any]):
+    """Which new predictions are asked for."""
+
+    raw_data_id = _id_field(required=False, allow_null=True, help_text="only folds on this data set")
+    errors = serializers.BooleanField(  # type: ignore[assignment]  # DRF moves fields out of the class
+        default=False, help_text="also folds that failed"
+    )
+    ack = serializers.BooleanField(
+        default=True, help_text="false: hand out, but count as handed out only when asked for by id"
+    )

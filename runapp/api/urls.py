@@ -1,0 +1,23 @@
+"""Paths of the API, below ``/runapp/``."""
+
+from django.urls import path
+
+from runapp.api import views
+
+urlpatterns = [
+    path("", views.ApiRoot.as_view(), name="api-root"),
+    path("submissionfold/", views.SubmissionFoldList.as_view(), name="submissionfold"),
+    path("submissionfold/<int:pk>/", views.SubmissionFoldDetail.as_view(), name="submissionfold-detail"),
+    path("submissionfold-light/", views.SubmissionFoldLightList.as_view(), name="submissionfold-light"),
+    path("testpredictions/list/", views.GetTestPredictionList.as_view(), name="testpredictions-list"),
+    path("testpredictions/new/", views.GetTestPredictionNew.as_view(), name="testpredictions-new"),
+]
+
+_data = [
+    ("", views.RawDataList, "rawdata"),
+    ("split/", views.SplitTrainTest, "rawdata-split"),
+    ("customsplit/", views.CustomSplitTrainTest, "rawdata-customsplit"),
+]
+urlpatterns += [path(f"rawdata/{tail}", view.as_view(), name=name) for tail, view, name in _data]
+# The former releases' examples write raw_data/; both lead to the same place.
+urlpatterns += [path(f"raw_data/{tail}", view.as_view(schema=None)) for tail, view, _ in _data]

@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+
+
+class RunappConfig(AppConfig):
+    name = "runapp"
+    verbose_name = "datarun"
+
+    def ready(self) -> None:
+        # Registers what drf-spectacular must know before it draws the schema.
+        from runapp.api import schema  # noqa: F401

@@ -1,0 +1,98 @@
+"""The only place that sends to the broker: after commit, and never needed for the truth.
+
+A task that cannot be sent now stays unsent in the database; the beat's sweep sends it later.
+"""
+
+import logging
+import uuid
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from kombu.exceptions import OperationalError
+
+from datarun.celery import app
+from runapp.contract import INLINE_INDICES_CHARS, FoldTask, Queue, SplitTask, TaskName
+from runapp.exchange import Exchange
+from runapp.models import RawData, SubmissionFold
+
+logger = logging.getLogger(__name__)
+
+
+def new_task_id() -> str:
+    return str(uuid.uuid4())
+
+
+@cache
+def exchange() -> Exchange:
+    """What the master shares with its runners."""
+    return Exchange(settings.ENVIRONMENT.exchange_folder)
+
+
+def _send(name: TaskName, message: dict[str, Any], *, task_id: str, queue: str) -> bool:
+    """Send one task; tells whether the broker has it."""
+    try:
+        app.send_task(name.value, args=[message], task_id=task_id, queue=queue, retry=False)
+    except (OperationalError, OSError) as error:
+        logger.warning("task %s is not sent, beat will send it: %s", task_id, error)
+        return False
+    return True
+
+
+def send_fold(fold: SubmissionFold) -> bool:
+    """Send the task that trains and tests a fold whose data set is split; tells whether it was sent."""
+    submission = fold.databoard_s
+    assert submission is not None and submission.raw_data is not None  # noqa: S101 - kept by the services
+    raw_data = submission.raw_data
+    inline = len(fold.train_is) <= INLINE_INDICES_CHARS
+    try:
+        if not inline:
+            exchange().write_indices(fold.task_id, fold.train_is)
+    except OSError as error:
+        logger.warning("task %s is not sent, the shared disk cannot be written: %s", fold.task_id, error)
+        return False
+    task = FoldTask(
+        fold_id=fold.pk,
+        task_id=fold.task_id,
+        attempt=fold.attempts + 1,
+        data_folder=raw_data.split_folder,
+        custom=raw_data.custom,
+        workflow_elements=raw_data.elements,
+        target_column=raw_data.target_column,
+        n_train_rows=raw_data.n_train_rows or 0,
+        n_test_rows=raw_data.n_test_rows or 0,
+        submission_folder=submission.files_path or "",
+        submission_hash=submission.files_hash,
+        train_is=fold.train_is if inline else None,
+    )
+    if not _send(TaskName.FOLD, task.to_message(), task_id=fold.task_id, queue=fold.priority):
+        return False
+    return SubmissionFold.objects.mark_sent(fold.task_id)
+
+
+def send_split(raw_data: RawData) -> bool:
+    """Send the task that splits ``raw_data`` into train and test; tells whether it was sent."""
+    task = SplitTask(
+        raw_data_id=raw_data.pk,
+        task_id=raw_data.split_task_id,
+        custom=raw_data.custom,
+        source_folder=raw_data.source_folder,
+        split_folder=raw_data.split_folder,
+        data_file=None if raw_data.custom else f"{raw_data.name}.csv",
+        target_column=raw_data.target_column,
+        workflow_elements=raw_data.elements,
+        held_out_test=raw_data.held_out_test,
+        random_state=raw_data.random_state,
+    )
+    if not _send(TaskName.SPLIT, task.to_message(), task_id=task.task_id, queue=Queue.SPLIT.value):
+        return False
+    RawData.objects.mark_split_sent(task.task_id)
+    return True
+
+
+def cancel(task_id: str) -> None:
+    """Tell every runner that a task must not run, or must stop. Its result is refused in any case."""
+    try:
+        exchange().cancel(task_id)
+    except OSError as error:
+        logger.warning("task %s may go on running, the shared disk cannot be written: %s", task_id, error)

@@ -1,0 +1,114 @@
+"""Data sets."""
+
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from runapp.contract import SplitOutcome, SplitState
+
+SPLIT_STATE_CHOICES = [(state.value, state.value) for state in SplitState]
+
+
+class RawDataQuerySet(models.QuerySet["RawData"]):
+    """Guarded changes of a data set's split."""
+
+    def ask_split(
+        self, raw_data_id: int, *, task_id: str, held_out_test: float | None, random_state: int | None
+    ) -> None:
+        """Any state -> TODO. Whatever an earlier split still brings is no longer accepted."""
+        self.filter(pk=raw_data_id).update(
+            split_state=SplitState.TODO,
+            split_task_id=task_id,
+            split_sent_at=None,
+            split_log="",
+            held_out_test=held_out_test,
+            random_state=random_state,
+            n_train_rows=None,
+            n_test_rows=None,
+        )
+
+    def mark_split_sent(self, task_id: str) -> None:
+        self.filter(split_task_id=task_id, split_sent_at=None).update(split_sent_at=timezone.now())
+
+    def finish_split(self, outcome: SplitOutcome) -> bool:
+        """TODO -> DONE or ERROR, if the outcome is that of the split asked for last; tells whether it was."""
+        changed = self.filter(
+            pk=outcome.raw_data_id, split_task_id=outcome.task_id, split_state=SplitState.TODO
+        ).update(
+            split_state=SplitState.DONE if outcome.ok else SplitState.ERROR,
+            split_log=outcome.log_messages,
+            n_train_rows=outcome.n_train_rows,
+            n_test_rows=outcome.n_test_rows,
+        )
+        return changed == 1
+
+    def splits_to_send(self) -> Self:
+        """Data sets whose split was asked for but not sent to the broker."""
+        return self.filter(split_state=SplitState.TODO, split_sent_at=None)
+
+
+class RawData(models.Model):
+    """A data set and how it is learned from.
+
+    The split goes ``NONE -> TODO -> DONE | ERROR``, and back to ``TODO`` when it is asked for again.
+    Each split lies in a folder of its own, so a new one never changes data under a running fold.
+    """
+
+    name = models.CharField(max_length=100, unique=True, help_text="name of the data set")
+    files_path = models.CharField(max_length=200, help_text="folder of the data set, relative to DIR_DATA")
+    workflow_elements = models.CharField(
+        max_length=200, blank=True, help_text="comma-separated elements of the workflow, in order"
+    )
+    target_column = models.CharField(max_length=200, blank=True, help_text="name of the target column")
+    custom = models.BooleanField(default=False, help_text="whether a specific.py says how data are read")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    split_state = models.CharField(max_length=5, choices=SPLIT_STATE_CHOICES, default=SplitState.NONE.value)
+    split_task_id = models.CharField(max_length=36, blank=True, default="", db_index=True)
+    split_sent_at = models.DateTimeField(null=True, blank=True)
+    split_log = models.TextField(blank=True, default="", help_text="why the split failed")
+    held_out_test = models.FloatField(null=True, blank=True, help_text="part of the rows kept for testing")
+    random_state = models.BigIntegerField(null=True, blank=True)
+    n_train_rows = models.PositiveBigIntegerField(null=True, blank=True)
+    n_test_rows = models.PositiveBigIntegerField(null=True, blank=True)
+
+    objects = RawDataQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "data set"
+        ordering = ("id",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(split_state__in=sorted(state.value for state in SplitState)),
+                name="raw_data_split_state",
+            ),
+            models.CheckConstraint(
+                condition=~Q(split_state="DONE") | Q(n_train_rows__gt=0, n_test_rows__isnull=False),
+                name="raw_data_done_split_has_rows",
+            ),
+            models.CheckConstraint(
+                condition=Q(held_out_test__isnull=True) | Q(held_out_test__gt=0, held_out_test__lt=1),
+                name="raw_data_held_out_test_is_a_part",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        return tuple(part for part in self.workflow_elements.split(",") if part)
+
+    @property
+    def source_folder(self) -> str:
+        """Folder of the uploaded files, relative to DIR_DATA."""
+        return f"{self.files_path}/raw"
+
+    @property
+    def split_folder(self) -> str:
+        """Folder of the current split's data, relative to DIR_DATA."""
+        return f"{self.files_path}/splits/{self.split_task_id}"

@@ -1,0 +1,28 @@
+"""The end of what a process prints."""
+
+
+class OutputTail:
+    """Keeps the last ``kept_bytes`` and counts the rest.
+
+    ``overflowed`` tells that more than ``max_bytes`` were printed in all.
+    """
+
+    def __init__(self, *, kept_bytes: int, max_bytes: int) -> None:
+        self._kept_bytes = kept_bytes
+        self._max_bytes = max_bytes
+        self._tail = bytearray()
+        self._n_bytes = 0
+
+    def feed(self, chunk: bytes) -> None:
+        self._n_bytes += len(chunk)
+        self._tail += chunk
+        del self._tail[: -self._kept_bytes]
+
+    @property
+    def overflowed(self) -> bool:
+        return self._n_bytes > self._max_bytes
+
+    def text(self) -> str:
+        text = self._tail.decode(errors="replace")
+        cut = self._n_bytes - len(self._tail)
+        return f"[{cut} bytes before this are not kept]\n{text}" if cut else text

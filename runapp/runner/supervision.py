@@ -1,0 +1,160 @@
+"""Watching one run from outside: its result, its output, and every limit it must not pass."""
+
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable
+
+from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome
+from runapp.runner.job import CANCEL_POLL_SECONDS, IsCancelled, Limits
+from runapp.runner.output_tail import OutputTail
+from runapp.runner.process_tree import ProcessTree
+from runapp.runner.result_stream import Failed, FoldDone, InvalidResult, ResultReader, SplitDone, Stage
+
+Ending = Failed | FoldDone | SplitDone
+
+_CHUNK_BYTES = 256 * 1024
+_MEMORY_POLL_SECONDS = 0.05
+_KB_PER_GB = 1024 * 1024
+#: Signals by which a process ends at a limit of its own rather than by a fault.
+_LIMIT_SIGNALS = {signal.SIGXCPU: Outcome.TIMEOUT}
+
+
+class Supervision:
+    """Watches a process tree until it has a result, must be stopped, or ended by itself.
+
+    The descriptors are those of a pipe's reading end; they are not closed here.
+    """
+
+    def __init__(
+        self,
+        tree: ProcessTree,
+        *,
+        pid: int,
+        result_descriptor: int,
+        output_descriptor: int,
+        reader: ResultReader,
+        limits: Limits,
+        on_stage: Callable[[Stage], None],
+        is_cancelled: IsCancelled,
+    ) -> None:
+        self._tree = tree
+        self._pid = pid
+        self._result, self._output = result_descriptor, output_descriptor
+        self._reader = reader
+        self._limits = limits
+        self._on_stage = on_stage
+        self._is_cancelled = is_cancelled
+        self._tail = OutputTail(kept_bytes=limits.output_kept_bytes, max_bytes=limits.output_max_bytes)
+        now = time.monotonic()
+        self._deadline = now + limits.wall_seconds
+        self._next_memory_poll = self._next_cancel_poll = now
+
+    def watch(self) -> Ending:
+        """Return how the run ended; its processes are gone then."""
+        process_descriptor = os.pidfd_open(self._pid)
+        try:
+            with selectors.DefaultSelector() as selector:
+                for descriptor in (self._result, self._output):
+                    os.set_blocking(descriptor, False)
+                    selector.register(descriptor, selectors.EVENT_READ)
+                selector.register(process_descriptor, selectors.EVENT_READ)
+                ending = self._watch(selector, process_descriptor)
+        finally:
+            os.close(process_descriptor)
+            self._tree.kill()
+        self._drain_output()
+        return ending
+
+    def printed(self) -> str:
+        return self._tail.text()
+
+    def _watch(self, selector: selectors.BaseSelector, process_descriptor: int) -> Ending:
+        while True:
+            ready = {key.fd for key, _ in selector.select(_MEMORY_POLL_SECONDS)}
+            for descriptor in ready & {self._result, self._output}:
+                if (chunk := _read(descriptor)) == b"":
+                    # Closed, which is no end: only a result, a limit or the end of the process is one.
+                    selector.unregister(descriptor)
+                elif chunk and descriptor == self._output:
+                    self._tail.feed(chunk)
+                elif chunk and (ending := self._take(chunk)) is not None:
+                    return ending
+            if (ending := self._passed_limit()) is not None:
+                return ending
+            if process_descriptor in ready:
+                return self._last_words() or self._ended_without_result()
+
+    def _take(self, chunk: bytes) -> Ending | None:
+        try:
+            for message in self._reader.feed(chunk):
+                if not isinstance(message, Stage):
+                    return message
+                self._on_stage(message)
+        except InvalidResult as error:
+            return Failed(Outcome.CRASH, f"It sent something else than a result: {error.message}.")
+        return None
+
+    def _passed_limit(self) -> Failed | None:
+        limits, now = self._limits, time.monotonic()
+        if self._tail.overflowed:
+            allowed = limits.output_max_bytes // (1024 * 1024)
+            return Failed(Outcome.OUTPUT_LIMIT, f"Killed for printing more than {allowed} MB.")
+        if now >= self._deadline:
+            words = f"killed after {limits.wall_seconds:g} s, the limit of this runner"
+            return Failed(Outcome.TIMEOUT, f"{SOFT_TIME_LIMIT_WORDS}: {words}.")
+        if now >= self._next_cancel_poll:
+            self._next_cancel_poll = now + CANCEL_POLL_SECONDS
+            if self._is_cancelled():
+                return Failed(Outcome.CANCELLED, "Cancelled while it ran.")
+        if now >= self._next_memory_poll:
+            self._next_memory_poll = now + _MEMORY_POLL_SECONDS
+            return self._passed_memory_or_processes()
+        return None
+
+    def _passed_memory_or_processes(self) -> Failed | None:
+        pids = self._tree.pids()
+        if len(pids) > self._limits.processes:
+            words = f"Killed for running {len(pids)} processes; {self._limits.processes} are allowed."
+            return Failed(Outcome.CRASH, words)
+        used_kb, allowed_kb = self._tree.memory_kb(pids), self._limits.memory_kb
+        if used_kb > allowed_kb:
+            words = f"Killed: it used {_gigabytes(used_kb)} of memory, {_gigabytes(allowed_kb)} are allowed."
+            return Failed(Outcome.MEMORY, words)
+        return None
+
+    def _last_words(self) -> Ending | None:
+        """What the process wrote before it ended and what nobody read yet: at most what a pipe holds."""
+        self._tree.kill()
+        while chunk := _read(self._result):
+            if (ending := self._take(chunk)) is not None:
+                return ending
+        return None
+
+    def _ended_without_result(self) -> Failed:
+        status = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        code = status.si_status if status is not None else 0
+        if status is None or status.si_code == os.CLD_EXITED:
+            return Failed(
+                Outcome.CRASH, f"The process ended by itself, with code {code} and without a result."
+            )
+        outcome = _LIMIT_SIGNALS.get(signal.Signals(code), Outcome.CRASH)
+        name = signal.Signals(code).name
+        return Failed(outcome, f"The process was ended by {name} ({signal.strsignal(code)}).")
+
+    def _drain_output(self) -> None:
+        while chunk := _read(self._output):
+            self._tail.feed(chunk)
+
+
+def _read(descriptor: int) -> bytes | None:
+    """What there is to read: None for nothing yet, no bytes for never again."""
+    try:
+        return os.read(descriptor, _CHUNK_BYTES)
+    except BlockingIOError:
+        return None
+
+
+def _gigabytes(kb: float) -> str:
+    return f"{kb / _KB_PER_GB:.1f} GB" if kb >= _KB_PER_GB else f"{kb / 1024:.0f} MB"

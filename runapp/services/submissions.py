@@ -1,0 +1,51 @@
+"""Submissions: the files participants hand in."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from runapp.content import content_hash
+from runapp.errors import InvalidInput
+from runapp.models import RawData, Submission
+from runapp.services.files import write_folder
+
+
+def submission_row(
+    *,
+    submission_id: int,
+    owner: User,
+    raw_data: RawData,
+    files: Mapping[str, bytes],
+    former: Submission | None,
+) -> Submission:
+    """Write a submission's row, new or in place of its former version. Its files are written after it.
+
+    Raises
+    ------
+    InvalidInput
+        If a file that the workflow needs is missing.
+    """
+    needed = () if raw_data.custom else [f"{element}.py" for element in raw_data.elements]
+    if missing := [name for name in needed if name not in files]:
+        raise InvalidInput(
+            "files", f"{', '.join(missing)} missing; the workflow is {raw_data.workflow_elements}"
+        )
+    digest = content_hash(files)
+    submission = former or Submission(databoard_s_id=submission_id)
+    submission.raw_data = raw_data
+    submission.owner = owner
+    submission.files_hash = digest
+    submission.files_path = f"{submission_id}/{digest}"
+    submission.save(force_insert=former is None, force_update=former is not None)
+    return submission
+
+
+def submission_files_write(submission: Submission, files: Mapping[str, bytes]) -> None:
+    """Write a submission's files, as the last step of the transaction that writes its row.
+
+    The folder is named by its content: an earlier version stays untouched for whoever reads it.
+    Raises ``OSError`` with nothing left behind.
+    """
+    write_folder(Path(settings.ENVIRONMENT.dir_submission / (submission.files_path or "")), files)

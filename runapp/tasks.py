@@ -1,0 +1,26 @@
+"""Celery's doors to the services, and the names of all tasks: ``from runapp import tasks``.
+
+Works in a plain Python, too, which has set up no Django.
+"""
+
+from datarun.celery import app, set_up_master
+
+set_up_master()
+
+from runapp.contract import TaskName  # noqa: E402 - models can be imported only now
+from runapp.runner.tasks import split_train_test, train_test_submission_fold  # noqa: E402
+from runapp.services import results  # noqa: E402
+
+__all__ = ["save_submission_fold_db", "split_train_test", "sweep", "train_test_submission_fold"]
+
+
+@app.task(name=TaskName.SAVE.value, ignore_result=True)
+def save_submission_fold_db() -> int:
+    """Save what runners have put on the shared disk; a runner rings for it after each fold."""
+    return results.save_outcomes()
+
+
+@app.task(name=TaskName.SWEEP.value, ignore_result=True)
+def sweep() -> None:
+    """What beat does each period, whether or not a ring was heard."""
+    results.sweep()

@@ -1,0 +1,87 @@
+"""What all tests share: folders of their own, no broker unless asked for, and the real services."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from datarun.celery import app
+from runapp import dispatch
+from runapp.environment import Environment
+from test_files.services import Services, missing_packages
+from test_files.stack import Stack
+
+
+@pytest.fixture(autouse=True)
+def environment(settings: Settings, tmp_path: Path) -> Iterator[Environment]:
+    """The master's environment, with folders that only this test uses."""
+    own = dataclasses.replace(
+        settings.ENVIRONMENT,
+        home=tmp_path / "home",
+        dir_data=tmp_path / "data",
+        dir_submission=tmp_path / "submission",
+    )
+    settings.ENVIRONMENT = own
+    dispatch.exchange.cache_clear()
+    yield own
+    dispatch.exchange.cache_clear()
+
+
+@dataclasses.dataclass(frozen=True)
+class SentTask:
+    """A task that was handed to the broker."""
+
+    name: str
+    message: dict[str, Any]
+    task_id: str
+    queue: str
+
+
+@pytest.fixture(autouse=True)
+def sent_tasks(monkeypatch: pytest.MonkeyPatch) -> list[SentTask]:
+    """The tasks that this test's master sent, which no broker gets."""
+    sent: list[SentTask] = []
+
+    def record(name: str, args: list[Any], *, task_id: str, queue: str, **_: Any) -> None:
+        sent.append(SentTask(name, args[0], task_id, queue))
+
+    monkeypatch.setattr(app, "send_task", record)
+    return sent
+
+
+@pytest.fixture(autouse=True)
+def no_leaking_variables() -> Iterator[None]:
+    """Fail a test that leaves an environment variable behind."""
+    before = dict(os.environ)
+    yield
+    changed = {name for name in before.keys() | os.environ.keys() if before.get(name) != os.environ.get(name)}
+    assert not changed - {"PYTEST_CURRENT_TEST"}, f"the test changed the environment variables {changed}"
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    """PostgreSQL, RabbitMQ and Redis that only these tests use."""
+    if missing := missing_packages():
+        pytest.skip(f"not installed here: {', '.join(missing)}; bash test_files/run_tests.sh installs them")
+    with Services() as services:
+        yield services
+
+
+@pytest.fixture(scope="session")
+def stack(services: Services) -> Iterator[Stack]:
+    """datarun on real services: gunicorn, two runners, the master's worker and beat as processes."""
+    with Stack(services) as stack:
+        yield stack
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "services" in getattr(item, "fixturenames", ()):
+            item.add_marker("services")
+        if "integration" in item.path.parts:
+            item.add_marker("slow")

@@ -1,0 +1,12 @@
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from fake_datarun import FakeDatarun
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[type[FakeDatarun]], FakeDatarun]]:
+    """Starts servers of the classes given to it."""
+    with ExitStack() as stack:
+        yield lambda server: stack.enter_context(contextmanager(server.serve)(server()))
