@@ -9,8 +9,8 @@ from collections.abc import Callable
 from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome
 from runapp.runner.job import CANCEL_POLL_SECONDS, IsCancelled, Limits
 from runapp.runner.output_tail import OutputTail
-from runapp.runner.process_tree import ProcessTree
 from runapp.runner.result_stream import Failed, FoldDone, InvalidResult, ResultReader, SplitDone, Stage
+from runapp.runner.run_tree import RunTree
 
 Ending = Failed | FoldDone | SplitDone
 
@@ -29,7 +29,7 @@ class Supervision:
 
     def __init__(
         self,
-        tree: ProcessTree,
+        tree: RunTree,
         *,
         pid: int,
         result_descriptor: int,

@@ -155,7 +155,7 @@ class FoldServer:
             )
             # Not bound to the life of this process: other runners' folds are in it, too. It ends when all have left.
             return subprocess.Popen(
-                view.command(["-I", "-c", program], folders),
+                view.command(["-P", "-s", "-c", program], folders),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={}, cwd="/",
                 pass_fds=(listener.fileno(), filter_end), start_new_session=True,
             )  # fmt: skip

@@ -5,9 +5,11 @@ Everything up to ``READY`` still holds the capabilities of the fold's user names
 """
 
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from threadpoolctl import ThreadpoolController
 
@@ -20,6 +22,8 @@ from runapp.runner.result_stream import ResultWriter
 if TYPE_CHECKING:
     from runapp.runner.isolation.supervisor import Request
 
+#: What a request may ask for.
+FOLD, SPLIT, PREPARE = "fold", "split", "prepare"
 #: Said to the supervisor once the fold's /proc is mounted.
 READY = b"ready"
 #: The thread pools of the libraries that the server imported; found once, since finding them takes long.
@@ -34,7 +38,6 @@ def become_fold(
     request: "Request", limits: Limits, system_call_filter: bytes, result: int, output: int, ready: int
 ) -> NoReturn:
     """Run the request in this process, and end it."""
-    code = 1
     try:
         try:
             lockdown.mount_own_processes()
@@ -42,15 +45,19 @@ def become_fold(
             _lock_down(request, limits, system_call_filter)
         except OSError as error:
             os.write(ready, str(error).encode()[:400])
-            os._exit(code)
+            os._exit(1)
         os.write(_READY, READY)
         os.close(_READY)
         _run(request, descriptors, ResultWriter(_RESULT))
-        code = 0
+        _flush_output()
+        # It is killed as soon as its result has been read; until then its memory can be measured.
+        signal.pause()
+    except BaseException:  # noqa: BLE001 - there is nobody above to raise it to
+        traceback.print_exc()
     finally:
         # No clean-up of the interpreter: it belongs to the server, and a submission may have broken it.
         _flush_output()
-        os._exit(code)
+        os._exit(1)
 
 
 _RESULT, _READY, _FIRST_GIVEN = 3, 4, 5
@@ -92,19 +99,29 @@ def _run(request: "Request", descriptors: list[int], writer: ResultWriter) -> No
     places.WORK.mkdir()
     os.chdir(places.WORK)
     sys.argv[:] = [""]
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
-    _raise_threads()
+    _renew_standard_streams()
+    _raise_threads(request.header["threads"])
     job, _ = decode_request(bytes(request.blobs[0]))
     _WORKS[request.header["work"]](request, job, descriptors, writer)
 
 
-def _raise_threads() -> None:
-    """Let libraries use the processors again that the server kept from them."""
-    for name in _THREAD_VARIABLES:
-        os.environ.pop(name, None)
-    if thread_pools is not None:
-        thread_pools.limit(limits=len(os.sched_getaffinity(0)))
+def _renew_standard_streams() -> None:
+    # Those of the server were opened on its log, and remember what that was.
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # type: ignore[misc]  # noqa: SIM115
+    # Line by line: a deadline kills without a goodbye, and what was printed by then must have left.
+    sys.stdout = sys.__stdout__ = _open_output(1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _open_output(2)  # type: ignore[misc]
+
+
+def _open_output(descriptor: int) -> TextIO:
+    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _raise_threads(threads: int) -> None:
+    """Let numerical libraries, here and in processes started from here, use that many threads; the server had one."""
+    if threads > 1 and thread_pools is not None:
+        thread_pools.limit(limits=threads)
+        os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
 
 
 def _flush_output() -> None:
@@ -141,4 +158,4 @@ def _prepare(request: "Request", job: FoldJob | SplitJob, descriptors: list[int]
 
 
 _Work = Callable[["Request", FoldJob | SplitJob, list[int], ResultWriter], None]
-_WORKS: dict[str, _Work] = {"fold": _run_fold, "split": _run_split, "prepare": _prepare}
+_WORKS: dict[str, _Work] = {FOLD: _run_fold, SPLIT: _run_split, PREPARE: _prepare}

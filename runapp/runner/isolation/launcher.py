@@ -23,16 +23,13 @@ from runapp.runner.job import (
     CANCEL_POLL_SECONDS, MAX_PREDICTIONS, FoldJob, FoldReport, IsCancelled, Limits, Measures, OnStage, SplitJob,
     SplitReport,
 )  # fmt: skip
-from runapp.runner.participant_log import compose_log
 from runapp.runner.request import encode_request
-from runapp.runner.result_stream import Predictions, Stage
 
 #: How long after a fold's deadline its report must have come.
 _REPORT_GRACE_SECONDS = 20.0
 _MAX_REPORT_BYTES = 2 * MAX_PREDICTIONS * 8
 #: Files that a prepare step or a split writes may be this large; a disk's own limit holds beyond that.
 _MAX_DATA_FILE_KB = 1 << 30
-_ROOTS = (places.SUBMISSION, places.WORK, places.DATA_CODE, places.SOURCE, places.WORKING, places.SCRATCH, places.ENGINE)
 
 
 class PreparationFailed(DatarunError):
@@ -40,8 +37,8 @@ class PreparationFailed(DatarunError):
 
     code = "preparation_failed"
 
-    def __init__(self, report: dict[str, Any]) -> None:
-        super().__init__(report.get("log") or None)
+    def __init__(self, report: FoldReport) -> None:
+        super().__init__()
         self.report = report
 
 
@@ -58,7 +55,7 @@ class _Request:
     more: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def send(self, connection: socket.socket) -> None:
-        header = {"work": self.work, "file_kb": self.file_kb, **self.more}
+        header = {"work": self.work, "file_kb": self.file_kb, "threads": 1, **self.more}
         wire.send(connection, header, [encode_request(self.job, self.limits), *self.blobs], self.descriptors)
 
 
@@ -69,29 +66,32 @@ class IsolatedProcess:
     ----------
     isolation:
         The level that the canary measured on this host.
+    threads:
+        Threads that the numerical libraries of a fold may use.
     """
 
-    def __init__(self, server: FoldServer, data_sets: PreparedDataSets, *, isolation: str) -> None:
+    def __init__(self, server: FoldServer, data_sets: PreparedDataSets, *, isolation: str, threads: int = 1) -> None:
         self._server = server
         self._data_sets = data_sets
+        self._threads = threads
         self.isolation = isolation
 
     def run_fold(self, job: FoldJob, limits: Limits, *, on_stage: OnStage, is_cancelled: IsCancelled) -> FoldReport:
         """As ``Launcher``."""
         try:
             prepared = self._data_sets.get(job, lambda folder: self._prepare(job, limits, folder, is_cancelled))
-            request = _fold_request(job, limits, prepared)
+            request = _fold_request(job, limits, prepared, self._threads)
         except PreparationFailed as failure:
-            return _failed_before_start(failure.report)
+            return _data_failure(failure.report)
         except InvalidMessage as error:
-            return _failed_before_start({"outcome": Outcome.DATA_ERROR, "log": error.message})
+            return FoldReport(outcome=Outcome.DATA_ERROR, log_messages=error.message)
         try:
             with self._server.fold_connection() as connection:
-                report, blobs = _converse(connection, request, on_stage, is_cancelled)
+                header, blobs = _converse(connection, request, on_stage, is_cancelled)
         finally:
             for descriptor in request.descriptors:
                 os.close(descriptor)
-        return _fold_report(job, report, blobs)
+        return _read_fold_report(header, blobs)
 
     def run_split(self, job: SplitJob, limits: Limits, *, is_cancelled: IsCancelled) -> SplitReport:
         """As ``Launcher``."""
@@ -99,16 +99,11 @@ class IsolatedProcess:
         inside = dataclasses.replace(job, source_folder=places.SOURCE, working_folder=places.WORKING)
         request = _Request("split", inside, limits, _MAX_DATA_FILE_KB)
         with self._server.one_shot_connection(shown) as connection:
-            report, _ = _converse(connection, request, _ignore_stage, is_cancelled)
-        outcome = Outcome(report["outcome"])
-        n_train_rows, n_test_rows = report["rows"] if outcome is Outcome.OK else (None, None)
-        return SplitReport(
-            outcome=outcome, log_messages=_log(report), n_train_rows=n_train_rows, n_test_rows=n_test_rows
-        )
+            header, _ = _converse(connection, request, _ignore_stage, is_cancelled)
+        return SplitReport(**{**header, "outcome": Outcome(header["outcome"])})
 
     def _prepare(self, job: FoldJob, limits: Limits, folder: Path, is_cancelled: IsCancelled) -> None:
         """Parse the job's data set, inside the sandbox, into files in ``folder``."""
-        limits = dataclasses.replace(limits, scratch_kb=limits.scratch_kb)
         with contextlib.ExitStack() as stack:
             outputs = [DATA_FILE] if job.custom else [DATA_FILE, LABELS_FILE]
             written = [stack.enter_context(open(folder / name, "xb")).fileno() for name in outputs]
@@ -122,14 +117,14 @@ class IsolatedProcess:
                 files = (job.data_folder / name for name in (TRAIN_FILE, TEST_FILE))
                 read = [stack.enter_context(open(file, "rb")).fileno() for file in files]
             request = _Request("prepare", job, limits, _MAX_DATA_FILE_KB, descriptors=[*read, *written])
-            report, _ = _converse(connection, request, _ignore_stage, is_cancelled)
-        if report["outcome"] != Outcome.OK:
+            report = _read_fold_report(*_converse(connection, request, _ignore_stage, is_cancelled))
+        if report.outcome is not Outcome.OK:
             raise PreparationFailed(report)
 
 
-def _fold_request(job: FoldJob, limits: Limits, prepared: PreparedData) -> _Request:
+def _fold_request(job: FoldJob, limits: Limits, prepared: PreparedData, threads: int) -> _Request:
     files = read_folder(job.submission_folder)
-    more: dict[str, Any] = {"files": list(files)}
+    more: dict[str, Any] = {"files": list(files), "threads": threads}
     if job.custom:
         last = (job.data_folder / SPECIFIC_FILE).read_bytes()
     else:
@@ -162,37 +157,26 @@ def _converse(
         header, blobs, _ = wire.receive(connection, max_blob_bytes=_MAX_REPORT_BYTES)
         if "refused" in header:
             raise OSError(header["refused"])
-        if "state" not in header:
+        if "stage" not in header:
             return header, blobs
-        on_stage(State(header["state"]), header["at"])
+        on_stage(State(header["stage"]), header["at"])
     raise OSError("the fold's supervisor does not report")
 
 
-def _fold_report(job: FoldJob, report: dict[str, Any], blobs: list[bytearray]) -> FoldReport:
-    outcome = Outcome(report["outcome"])
-    reached = report["reached"]
-    predictions: list[Predictions | None] = [None, None]
-    if outcome is Outcome.OK:
-        shapes = [tuple(shape) for shape in report["shapes"]]
-        predictions = [np.frombuffer(blob, dtype="<f8").reshape(shape) for blob, shape in zip(blobs, shapes, strict=True)]
-    return FoldReport(
-        outcome=outcome,
-        log_messages=_log(report),
-        measures=Measures(**report["measures"]),
-        trained_at=reached[Stage.TRAINED],
-        validated_at=reached[Stage.VALIDATED],
-        tested_at=reached[Stage.TESTED],
-        full_train_predictions=predictions[0],
-        test_predictions=predictions[1],
-    )
+def _read_fold_report(header: dict[str, Any], blobs: list[bytearray]) -> FoldReport:
+    shapes = [tuple(shape) for shape in header.pop("shapes")]
+    arrays = [np.frombuffer(blob, dtype="<f8").reshape(shape) for blob, shape in zip(blobs, shapes, strict=True)]
+    train, test = arrays or (None, None)
+    values = {**header, "outcome": Outcome(header["outcome"]), "measures": Measures(**header["measures"])}
+    return FoldReport(**{**values, "full_train_predictions": train, "test_predictions": test})
 
 
-def _failed_before_start(report: dict[str, Any]) -> FoldReport:
-    return FoldReport(outcome=Outcome(report["outcome"]), log_messages=_log(report))
-
-
-def _log(report: dict[str, Any]) -> str:
-    return compose_log(report.get("log", ""), report.get("printed", ""), _ROOTS)
+def _data_failure(report: FoldReport) -> FoldReport:
+    """The report of a fold whose data could not be prepared: no fault of its submission."""
+    if report.outcome in (Outcome.CANCELLED, Outcome.LOST, Outcome.TIMEOUT):
+        return report
+    words = f"The data set could not be prepared for folds. {report.log_messages}"
+    return FoldReport(outcome=Outcome.DATA_ERROR, log_messages=words)
 
 
 def _ignore_stage(_: State, __: float) -> None:

@@ -15,3 +15,5 @@ SOURCE = Path("/data/source")
 WORKING = Path("/data/working")
 #: A copy of the data set's ``specific.py`` in a fold of a custom data set.
 DATA_CODE = SCRATCH / "data"
+#: Folders that paths in a participant's log are shown relative to.
+HIDDEN = (SUBMISSION, SUBMISSION.parent, WORK, DATA_CODE, SOURCE, WORKING, ENGINE)

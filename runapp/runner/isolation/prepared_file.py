@@ -15,12 +15,13 @@ import pickle
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from runapp.contract import SPECIFIC_FILE, TEST_FILE, TRAIN_FILE
 from runapp.runner.custom import CustomData, CustomWorkflow, load_custom_data, load_specific
 from runapp.runner.failure import DataError
-from runapp.runner.fold import Reporter, guarded_data_step
+from runapp.runner.fold import Reporter, run_data_step
 from runapp.runner.isolation import labels, places
 from runapp.runner.job import FoldJob
-from runapp.runner.standard_data import StandardData, read_frame
+from runapp.runner.standard_data import StandardData, read_split_file
 from runapp.runner.submission_package import make_importable
 from runapp.runner.workflows import StandardWorkflow, Workflow
 
@@ -35,23 +36,22 @@ def prepare(job: FoldJob, descriptors: list[int], reporter: Reporter) -> None:
     custom one the prepared data.
     """
     prepare_kind = _prepare_custom if job.custom else _prepare_standard
-    if guarded_data_step(lambda: prepare_kind(job, descriptors), reporter):
-        reporter.split_done(job.n_train_rows, job.n_test_rows)
+    run_data_step(lambda: prepare_kind(job, descriptors), reporter)
 
 
-def _prepare_standard(job: FoldJob, descriptors: list[int]) -> bool:
+def _prepare_standard(job: FoldJob, descriptors: list[int]) -> tuple[int, int]:
     sources = [open(descriptor, "rb") for descriptor in descriptors[:2]]  # noqa: SIM115 - open until the fold ends
-    train = read_frame(sources[0], "train.csv", job.target_column, job.n_train_rows)
-    test = read_frame(sources[1], "test.csv", job.target_column, job.n_test_rows)
+    train = read_split_file(sources[0], TRAIN_FILE, job.target_column, job.n_train_rows)
+    test = read_split_file(sources[1], TEST_FILE, job.target_column, job.n_test_rows)
     features = [frame.drop(columns=job.target_column) for frame in (train, test)]
     with open(descriptors[2], "wb") as stream:
         _dump(features, stream)
     with open(descriptors[3], "wb") as stream:
         labels.write_labels(stream, train[job.target_column].to_numpy())
-    return True
+    return job.n_train_rows, job.n_test_rows
 
 
-def _prepare_custom(job: FoldJob, descriptors: list[int]) -> bool:
+def _prepare_custom(job: FoldJob, descriptors: list[int]) -> tuple[int, int]:
     specific = load_specific(places.SOURCE)
     data = load_custom_data(
         specific, places.SOURCE, job.train_is, n_train_rows=job.n_train_rows, n_test_rows=job.n_test_rows
@@ -61,7 +61,7 @@ def _prepare_custom(job: FoldJob, descriptors: list[int]) -> bool:
             _dump([data.X_train, data.y_train, data.X_test], stream)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise DataError(f"what get_train_data and get_test_data return cannot be stored: {error}") from None
-    return True
+    return job.n_train_rows, job.n_test_rows
 
 
 def load_workflow(job: FoldJob, descriptor: int, header: Mapping[str, Any], label_content: bytes) -> Workflow:
@@ -73,7 +73,7 @@ def load_workflow(job: FoldJob, descriptor: int, header: Mapping[str, Any], labe
         data = StandardData(X_train=X_train, X_test=X_test, train_is=job.train_is, y=y)
         return StandardWorkflow(module_path, job.workflow_elements, data)
     places.DATA_CODE.mkdir()
-    (places.DATA_CODE / "specific.py").write_bytes(label_content)
+    (places.DATA_CODE / SPECIFIC_FILE).write_bytes(label_content)
     specific = load_specific(places.DATA_CODE)
     X_train, y_train, X_test = _load(descriptor)
     custom_data = CustomData(

@@ -14,11 +14,12 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from runapp.runner.isolation import inside, lockdown, wire
+from runapp.runner.isolation import inside, lockdown, places, wire
 from runapp.runner.isolation.tree import NamespaceTree
-from runapp.runner.job import FoldJob, Limits
+from runapp.runner.job import FoldJob, Limits, SplitJob
+from runapp.runner.report import fold_report, split_report
 from runapp.runner.request import decode_request
-from runapp.runner.result_stream import FoldDone, ResultReader, SplitDone, Stage
+from runapp.runner.result_stream import ResultReader
 from runapp.runner.stage_measures import StageMeasures
 from runapp.runner.supervision import Ending, Supervision
 
@@ -58,13 +59,13 @@ def serve(connection: socket.socket, system_call_filter: bytes) -> None:
     processes = _Processes(request, limits, system_call_filter)
     try:
         tree = processes.tree()
-        measures = StageMeasures(tree, lambda state, at: _tell(connection, {"state": state, "at": at}))
+        measures = StageMeasures(tree, lambda state, at: _tell(connection, {"stage": state, "at": at}))
         supervision = Supervision(
             tree,
             pid=processes.fold_pid,
             result_descriptor=processes.result,
             output_descriptor=processes.output,
-            reader=ResultReader((job.n_train_rows, job.n_test_rows) if isinstance(job, FoldJob) else None),
+            reader=_reader(job, request.header["work"]),
             limits=limits,
             on_stage=measures,
             is_cancelled=lambda: _is_closed(connection),
@@ -72,7 +73,7 @@ def serve(connection: socket.socket, system_call_filter: bytes) -> None:
         ending = supervision.watch()
     finally:
         processes.end()
-    _report(connection, ending, supervision.printed(), measures)
+    _report(connection, job, ending, supervision.printed(), measures)
 
 
 class _Processes:
@@ -115,6 +116,11 @@ class _Processes:
         os.waitpid(self._keeper_pid, 0)
 
 
+def _reader(job: FoldJob | SplitJob, work: str) -> ResultReader:
+    predicts = isinstance(job, FoldJob) and work == inside.FOLD
+    return ResultReader((job.n_train_rows, job.n_test_rows) if predicts else None)
+
+
 def _spawn_keeper(life: int) -> int:
     # Ignored, this signal makes the kernel bury the orphans that the keeper is given; exec keeps that.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -143,21 +149,16 @@ def _tell(connection: socket.socket, header: dict[str, Any], blobs: Sequence[Any
         return
 
 
-def _report(connection: socket.socket, ending: Ending, printed: str, measures: StageMeasures) -> None:
-    header: dict[str, Any] = {
-        "printed": printed,
-        "measures": dataclasses.asdict(measures.measures()),
-        "reached": {stage: measures.reached_at(stage) for stage in Stage},
-    }
-    if isinstance(ending, FoldDone):
-        arrays = (ending.full_train_predictions, ending.test_predictions)
-        header |= {"outcome": "ok", "shapes": [array.shape for array in arrays]}
-        return _tell(connection, header, [array.tobytes() for array in arrays])
-    if isinstance(ending, SplitDone):
-        header |= {"outcome": "ok", "rows": [ending.n_train_rows, ending.n_test_rows]}
-    else:
-        header |= {"outcome": ending.outcome, "log": ending.log}
-    return _tell(connection, header)
+def _report(
+    connection: socket.socket, job: FoldJob | SplitJob, ending: Ending, printed: str, measures: StageMeasures
+) -> None:
+    if isinstance(job, SplitJob):
+        return _tell(connection, dataclasses.asdict(split_report(ending, printed, places.HIDDEN)))
+    report = fold_report(job, ending, printed, measures, places.HIDDEN)
+    arrays = [array for array in (report.full_train_predictions, report.test_predictions) if array is not None]
+    plain = dataclasses.replace(report, full_train_predictions=None, test_predictions=None)
+    header = {**dataclasses.asdict(plain), "shapes": [array.shape for array in arrays]}
+    return _tell(connection, header, [array.tobytes() for array in arrays])
 
 
 def run(connection: socket.socket, system_call_filter: bytes) -> None:

@@ -33,6 +33,8 @@ _ENVIRONMENT = {
     "LOGNAME": "fold",
     "LANG": "C.UTF-8",
     "PYTHONDONTWRITEBYTECODE": "1",
+    # Sets are iterated in the same order in every run.
+    "PYTHONHASHSEED": "0",
     # The server must never start a thread pool; each fold raises its own.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -98,7 +100,7 @@ def _system_view() -> list[str]:
             arguments += ["--ro-bind-try", folder, folder]
     for file in _SYSTEM_FILES:
         arguments += ["--ro-bind-try", file, file]
-    return [*arguments, "--proc", "/proc", "--dev", "/dev", "--dir", str(places.SCRATCH)]
+    return [*arguments, "--proc", "/proc", "--dev", "/dev", "--dir", str(places.SCRATCH), "--tmpfs", str(places.SHARED_MEMORY)]
 
 
 def _python_folders() -> list[Path]:
