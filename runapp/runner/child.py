@@ -1,6 +1,6 @@
 """The fresh process that runs one fold or split: ``python -P -m runapp.runner.child DESCRIPTOR``.
 
-The request is on standard input; the result goes to the pipe of that descriptor.
+The request is on standard input; the result goes to the socket of that descriptor.
 """
 
 import os
@@ -22,7 +22,7 @@ _EXTRA_CPU_SECONDS = 60
 def main(descriptor: int) -> None:
     job, limits = decode_request(sys.stdin.buffer.read())
     _close_request()
-    # What the submission starts must not be able to hold the pipe open or write to it.
+    # What the submission starts must not be able to hold the socket open or write to it.
     os.set_inheritable(descriptor, False)
     # A deadline kills without a goodbye: what was printed by then must have left.
     for stream in (sys.stdout, sys.stderr):

@@ -3,10 +3,11 @@
 import contextlib
 import dataclasses
 import os
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from runapp.environment import BASE_DIR
 from runapp.parent_death import die_with_parent
@@ -14,7 +15,7 @@ from runapp.runner.job import FoldJob, FoldReport, IsCancelled, Limits, OnStage,
 from runapp.runner.process_tree import ProcessTree
 from runapp.runner.report import fold_report, split_report
 from runapp.runner.request import encode_request
-from runapp.runner.result_stream import ResultReader, Stage
+from runapp.runner.result_stream import ResultReader
 from runapp.runner.scratch import Scratch, scratch
 from runapp.runner.stage_measures import StageMeasures
 from runapp.runner.supervision import Supervision
@@ -45,7 +46,8 @@ class FreshProcess:
     def run_split(self, job: SplitJob, limits: Limits, *, is_cancelled: IsCancelled) -> SplitReport:
         """As ``Launcher``."""
         with scratch() as folders, _started(encode_request(job, limits), folders) as child:
-            supervision = child.supervision(ResultReader(None), limits, _no_stages, is_cancelled)
+            measures = StageMeasures(child.tree, lambda *_: None)
+            supervision = child.supervision(ResultReader(None), limits, measures, is_cancelled)
             ending = supervision.watch()
         hidden = (folders.work, folders.root, job.working_folder, job.source_folder)
         return split_report(ending, supervision.printed(), hidden)
@@ -62,7 +64,7 @@ class _Child:
         self,
         reader: ResultReader,
         limits: Limits,
-        on_stage: Callable[[Stage], None],
+        measures: StageMeasures,
         is_cancelled: IsCancelled,
     ) -> Supervision:
         return Supervision(
@@ -72,7 +74,7 @@ class _Child:
             output_descriptor=self.output_descriptor,
             reader=reader,
             limits=limits,
-            on_stage=on_stage,
+            measures=measures,
             is_cancelled=is_cancelled,
         )
 
@@ -81,17 +83,14 @@ class _Child:
 def _started(request: bytes, folders: Scratch) -> Iterator[_Child]:
     """Start the process; at the end it and all that it started are gone."""
     with contextlib.ExitStack() as cleanup:
-        reading, writing = os.pipe()
-        cleanup.callback(os.close, reading)
-        try:
-            process = _start(request, folders, writing)
-        finally:
-            os.close(writing)
+        ours, theirs = map(cleanup.enter_context, socket.socketpair())
+        with theirs:
+            process = _start(request, folders, theirs.fileno())
         cleanup.callback(process.wait)
         tree = ProcessTree(process.pid)
         cleanup.callback(tree.kill)
         output = cleanup.enter_context(_output_of(process))
-        yield _Child(process, tree, reading, output)
+        yield _Child(process, tree, ours.fileno(), output)
 
 
 def _start(request: bytes, folders: Scratch, result_descriptor: int) -> subprocess.Popen[bytes]:
@@ -133,7 +132,3 @@ def _environment(folders: Scratch) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         **_ONE_THREAD,
     }
-
-
-def _no_stages(_: Stage) -> None:
-    """A split has no stages; its reader refuses them."""

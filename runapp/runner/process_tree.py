@@ -63,7 +63,10 @@ class ProcessTree:
         return used
 
     def take_peak_kb(self) -> float:
-        """Peak of the resident memory in kB since the last call: exact for the first process, as polled for others."""
+        """Peak of the resident memory in kB since the last call.
+
+        Exact where there is one process; of several together only what the polls saw.
+        """
         self.memory_kb(self.pids())
         peak = max(self._peak_kb, _peak_resident_kb(self._root))
         self._peak_kb = 0.0

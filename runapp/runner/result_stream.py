@@ -1,4 +1,4 @@
-"""How a fold's result leaves its process: frames of a JSON header and raw float64 bytes on a pipe.
+"""How a fold's result leaves its process: frames of a JSON header and raw float64 bytes on a socket.
 
     frame   := length of the header (4 bytes, big-endian) | header (JSON, UTF-8) | numbers
     header  := {"stage": stage}
@@ -6,6 +6,7 @@
              | {"outcome": "ok", "rows": [n_train, n_test]}
              | {"outcome": outcome, "log": text}
 
+After each stage the fold waits for one byte: meanwhile its measures are read from outside.
 Nothing in it is trusted: the reader holds every length against what the job allows before it keeps a
 byte, and nothing is ever unpickled.
 """
@@ -26,6 +27,9 @@ from runapp.errors import DatarunError
 from runapp.runner.job import MAX_LOG_BYTES, MAX_PREDICTIONS
 
 Predictions = npt.NDArray[np.float64]
+
+#: The answer to a stage, upon which the fold goes on.
+STAGE_TAKEN = b"\n"
 
 _LENGTH_BYTES = 4
 _FLOAT64_BYTES = 8
@@ -79,13 +83,14 @@ Message = Stage | Failed | FoldDone | SplitDone
 
 
 class ResultWriter:
-    """The end of the stream inside the fold's process; blocks while the pipe is full."""
+    """The end of the stream inside the fold's process; blocks while nobody reads."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     def stage(self, stage: Stage) -> None:
         self._write({"stage": stage})
+        os.read(self._descriptor, len(STAGE_TAKEN))
 
     def failed(self, outcome: Outcome, log: str) -> None:
         self._write({"outcome": outcome, "log": log})

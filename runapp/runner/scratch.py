@@ -1,13 +1,11 @@
 """The private folder of one run, gone with it."""
 
 import contextlib
-import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from runapp.content import read_folder
@@ -43,14 +41,14 @@ def scratch() -> Iterator[Scratch]:
         shutil.rmtree(root, onerror=_unlock_and_retry)
 
 
-def _unlock_and_retry(
-    function: Any, path: str, _: tuple[type[BaseException], BaseException, TracebackType]
-) -> None:
+def _unlock_and_retry(_: Any, path: str, __: Any) -> None:
     """Remove what the run made unremovable; what still cannot be removed raises ``OSError``."""
-    for place in (os.path.dirname(path), path):
-        with contextlib.suppress(OSError):
-            os.chmod(place, stat.S_IRWXU, follow_symlinks=False)
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
+    left = Path(path)
+    for place in (left.parent, left):
+        if not place.is_symlink():
+            with contextlib.suppress(OSError):
+                place.chmod(stat.S_IRWXU)
+    if left.is_dir() and not left.is_symlink():
+        shutil.rmtree(left)
+    else:
+        left.unlink(missing_ok=True)

@@ -14,23 +14,38 @@ _STATES = {Stage.TRAINED: State.TRAINED, Stage.VALIDATED: State.VALIDATED}
 @dataclasses.dataclass(frozen=True)
 class _Reading:
     epoch_seconds: float
-    clock_seconds: float
+    arrived_seconds: float
+    resumed_seconds: float
     cpu_seconds: float
     #: Peak since the reading before.
     peak_kb: float
 
 
 class StageMeasures:
-    """Call it with each stage; hands TRAINED and VALIDATED on to ``on_stage``."""
+    """Reads the measures at each stage, while the fold waits to go on.
+
+    Call ``reached``, let the fold go on, call ``resumed``, which hands TRAINED and VALIDATED on to
+    ``on_stage``: a slow disk there delays no fold.
+    """
 
     def __init__(self, tree: RunTree, on_stage: OnStage) -> None:
         self._tree = tree
         self._on_stage = on_stage
         self._readings: dict[Stage, _Reading] = {}
 
-    def __call__(self, stage: Stage) -> None:
-        reading = _Reading(time.time(), time.monotonic(), self._tree.cpu_seconds(), self._tree.take_peak_kb())
-        self._readings[stage] = reading
+    def reached(self, stage: Stage) -> None:
+        now = time.monotonic()
+        self._readings[stage] = _Reading(
+            epoch_seconds=time.time(),
+            arrived_seconds=now,
+            resumed_seconds=now,
+            cpu_seconds=self._tree.cpu_seconds(),
+            peak_kb=self._tree.take_peak_kb(),
+        )
+
+    def resumed(self, stage: Stage) -> None:
+        reading = self._readings[stage]
+        self._readings[stage] = dataclasses.replace(reading, resumed_seconds=time.monotonic())
         if stage in _STATES:
             self._on_stage(_STATES[stage], reading.epoch_seconds)
 
@@ -54,7 +69,7 @@ class StageMeasures:
     def _seconds(self, start: Stage, end: Stage) -> float:
         if end not in self._readings:
             return 0.0
-        return self._readings[end].clock_seconds - self._readings[start].clock_seconds
+        return self._readings[end].arrived_seconds - self._readings[start].resumed_seconds
 
     def _cpu_seconds(self, start: Stage, end: Stage) -> float:
         if end not in self._readings:

@@ -1,16 +1,25 @@
 """Watching one run from outside: its result, its output, and every limit it must not pass."""
 
+import contextlib
 import os
 import selectors
 import signal
 import time
-from collections.abc import Callable
 
 from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome
 from runapp.runner.job import CANCEL_POLL_SECONDS, IsCancelled, Limits
 from runapp.runner.output_tail import OutputTail
-from runapp.runner.result_stream import Failed, FoldDone, InvalidResult, ResultReader, SplitDone, Stage
+from runapp.runner.result_stream import (
+    STAGE_TAKEN,
+    Failed,
+    FoldDone,
+    InvalidResult,
+    ResultReader,
+    SplitDone,
+    Stage,
+)
 from runapp.runner.run_tree import RunTree
+from runapp.runner.stage_measures import StageMeasures
 
 Ending = Failed | FoldDone | SplitDone
 
@@ -24,7 +33,7 @@ _LIMIT_SIGNALS = {signal.SIGXCPU: Outcome.TIMEOUT}
 class Supervision:
     """Watches a process tree until it has a result, must be stopped, or ended by itself.
 
-    The descriptors are those of a pipe's reading end; they are not closed here.
+    The descriptors are those of the result's socket and of the output's pipe; they are not closed here.
     """
 
     def __init__(
@@ -36,7 +45,7 @@ class Supervision:
         output_descriptor: int,
         reader: ResultReader,
         limits: Limits,
-        on_stage: Callable[[Stage], None],
+        measures: StageMeasures,
         is_cancelled: IsCancelled,
     ) -> None:
         self._tree = tree
@@ -44,7 +53,7 @@ class Supervision:
         self._result, self._output = result_descriptor, output_descriptor
         self._reader = reader
         self._limits = limits
-        self._on_stage = on_stage
+        self._measures = measures
         self._is_cancelled = is_cancelled
         self._tail = OutputTail(kept_bytes=limits.output_kept_bytes, max_bytes=limits.output_max_bytes)
         now = time.monotonic()
@@ -91,7 +100,10 @@ class Supervision:
             for message in self._reader.feed(chunk):
                 if not isinstance(message, Stage):
                     return message
-                self._on_stage(message)
+                self._measures.reached(message)
+                with contextlib.suppress(OSError):  # nobody waits: the end of the process tells why
+                    os.write(self._result, STAGE_TAKEN)
+                self._measures.resumed(message)
         except InvalidResult as error:
             return Failed(Outcome.CRASH, f"It sent something else than a result: {error.message}.")
         return None
@@ -125,7 +137,7 @@ class Supervision:
         return None
 
     def _last_words(self) -> Ending | None:
-        """What the process wrote before it ended and what nobody read yet: at most what a pipe holds."""
+        """What the process wrote before it ended and what nobody read yet: at most what a socket holds."""
         self._tree.kill()
         while chunk := _read(self._result):
             if (ending := self._take(chunk)) is not None:
@@ -154,6 +166,9 @@ def _read(descriptor: int) -> bytes | None:
         return os.read(descriptor, _CHUNK_BYTES)
     except BlockingIOError:
         return None
+    except ConnectionResetError:
+        # The process ended before it read every answer.
+        return b""
 
 
 def _gigabytes(kb: float) -> str:

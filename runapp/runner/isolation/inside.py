@@ -5,7 +5,6 @@ Everything up to ``READY`` still holds the capabilities of the fold's user names
 """
 
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -49,9 +48,6 @@ def become_fold(
         os.write(_READY, READY)
         os.close(_READY)
         _run(request, descriptors, ResultWriter(_RESULT))
-        _flush_output()
-        # It is killed as soon as its result has been read; until then its memory can be measured.
-        signal.pause()
     except BaseException:  # noqa: BLE001 - there is nobody above to raise it to
         traceback.print_exc()
     finally:

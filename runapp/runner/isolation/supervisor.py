@@ -67,7 +67,7 @@ def serve(connection: socket.socket, system_call_filter: bytes) -> None:
             output_descriptor=processes.output,
             reader=_reader(job, request.header["work"]),
             limits=limits,
-            on_stage=measures,
+            measures=measures,
             is_cancelled=lambda: _is_closed(connection),
         )
         ending = supervision.watch()
@@ -84,7 +84,8 @@ class _Processes:
         life, self._life = os.pipe()
         self._keeper_pid = _spawn_keeper(life)
         os.close(life)
-        self.result, result_end = os.pipe()
+        ours, theirs = socket.socketpair()
+        self.result, result_end = ours.detach(), theirs.detach()
         self.output, output_end = os.pipe()
         self._ready, ready_end = os.pipe()
         self.fold_pid = os.fork()

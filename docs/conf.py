@@ -1,0 +1,48 @@
+"""How Sphinx builds the manual: ``python -m sphinx -W -b html docs docs/_build/html``."""
+
+import configparser
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+sys.path[:0] = [str(DOCS.parent), str(DOCS / "extensions")]
+
+# The reference is read off the code, which must not meet the settings or the folder of a datarun that runs here.
+for _name in list(os.environ):
+    if _name.startswith("DR_") or _name in ("DIR_DATA", "DIR_SUBMISSION", "RMQ_VHOST", "IP_MASTER"):
+        del os.environ[_name]
+_home = tempfile.TemporaryDirectory(prefix="datarun-docs-")
+os.environ.update(DR_HOME=_home.name, DJANGO_SETTINGS_MODULE="datarun.settings")
+
+import django  # noqa: E402 - only now is the environment what the settings may read
+
+django.setup()
+
+_setup_cfg = configparser.ConfigParser(interpolation=None)
+_setup_cfg.read(DOCS.parent / "setup.cfg", encoding="utf-8")
+
+project = "datarun"
+author = "the datarun authors"
+copyright = "the datarun authors"  # noqa: A001 - Sphinx's name
+version = release = _setup_cfg["metadata"]["version"]
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "reference_tables"]
+exclude_patterns = ["_build"]
+source_suffix = {".md": "markdown"}
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_numpy_docstring = True
+napoleon_google_docstring = False
+
+html_theme = "furo"
+html_title = f"datarun {release}"
+html_static_path = ["static"]
+html_favicon = "../runapp/static/runapp/icon.svg"
+html_copy_source = False
+html_show_sourcelink = False

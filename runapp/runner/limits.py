@@ -1,0 +1,38 @@
+"""The limits of this runner's folds and splits."""
+
+import os
+
+from runapp.environment import Environment
+from runapp.runner.job import Limits
+
+#: Without time limits of the worker, a fold and a split are given so long.
+DEFAULT_FOLD_SECONDS = 300.0
+DEFAULT_SPLIT_SECONDS = 3600.0
+
+#: The deadline lies so long before the worker's own limit, whose timers are a second late.
+_MARGIN_SECONDS = 2.0
+_MARGIN_PART = 0.1
+
+TimeLimit = float | None
+
+
+def run_limits(
+    environment: Environment, *, soft: TimeLimit, hard: TimeLimit, default_seconds: float
+) -> Limits:
+    """Limits from the worker's soft and hard time limits in seconds and from ``DR_FOLD_MEMORY_MB``.
+
+    Raises
+    ------
+    ConfigurationError
+        If ``DR_FOLD_MEMORY_MB`` is no whole number.
+    """
+    of_worker = soft or hard
+    wall_seconds = default_seconds
+    if of_worker:
+        wall_seconds = of_worker - min(_MARGIN_SECONDS, _MARGIN_PART * of_worker)
+    memory_mb = environment.integer("DR_FOLD_MEMORY_MB", _half_of_machine_mb())
+    return Limits(wall_seconds=wall_seconds, memory_kb=memory_mb * 1024)
+
+
+def _half_of_machine_mb() -> int:
+    return max(1, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (2 * 1024 * 1024))
