@@ -53,8 +53,7 @@ def read_split_file(source: Path | BinaryIO, name: str, target_column: str, n_ro
         If it is not what the split wrote.
     """
     try:
-        # The split wrote each float so that this parser, unlike the faster default, gives it back exactly.
-        frame = pd.read_csv(source, float_precision="round_trip", low_memory=False)
+        frame = pd.read_csv(source, low_memory=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{name} of the split data cannot be read: {error}") from None
     if len(frame) != n_rows or target_column not in frame:
