@@ -1,6 +1,9 @@
 """A fold's job from folders that somebody has at hand, without a service that knows them."""
 
+import contextlib
 import csv
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +12,13 @@ from runapp.contract import SPECIFIC_FILE, TEST_FILE, TRAIN_FILE, WORKFLOW_ELEME
 from runapp.encodings import Indices
 from runapp.runner.failure import DataError, UserError
 from runapp.runner.job import FoldJob, Launcher, Limits, SplitJob
+from runapp.runner.split_folder import working_folder
+
+#: Beside this place a custom data set is copied to be split.
+_SPLIT_FOLDER = Path(tempfile.gettempdir()) / "datarun-local-fold"
 
 
+@contextlib.contextmanager
 def local_job(
     launcher: Launcher,
     data_folder: Path,
@@ -19,41 +27,42 @@ def local_job(
     *,
     target_column: str | None,
     train_is: Indices | None,
-) -> FoldJob:
+) -> Iterator[FoldJob]:
     """The job that trains ``submission_folder`` on ``train_is``, all rows where it is None.
 
-    The workflow's elements are those that the submission has files of. A custom data set's rows are counted by its
-    own code, in the launcher's sandbox.
+    The workflow's elements are those that the submission has files of. A custom data set is split by its own
+    code, in the launcher's sandbox and in a copy that is gone at the end.
 
     Raises
     ------
     DataError, UserError
         If one of the folders does not hold what it must.
     """
-    custom = (data_folder / SPECIFIC_FILE).exists()
     elements = tuple(name for name in WORKFLOW_ELEMENTS if (submission_folder / f"{name}.py").exists())
-    if custom:
-        n_train_rows, n_test_rows = _count_custom(launcher, data_folder, limits)
-        target_column = ""
-    else:
-        if not elements:
+    with contextlib.ExitStack() as stack:
+        custom = (data_folder / SPECIFIC_FILE).exists()
+        if custom:
+            data_folder = stack.enter_context(working_folder(_SPLIT_FOLDER, data_folder, custom=True))
+            n_train_rows, n_test_rows = _split(launcher, data_folder, limits)
+        elif elements:
+            columns, n_train_rows = _count_csv(data_folder / TRAIN_FILE)
+            _, n_test_rows = _count_csv(data_folder / TEST_FILE)
+            target_column = target_column or columns[-1]
+        else:
             raise UserError(f"the submission has none of {', '.join(WORKFLOW_ELEMENTS)}")
-        columns, n_train_rows = _count_csv(data_folder / TRAIN_FILE)
-        _, n_test_rows = _count_csv(data_folder / TEST_FILE)
-        target_column = target_column or columns[-1]
-    rows = np.arange(n_train_rows) if train_is is None else train_is
-    if not rows.size or rows.min() < 0 or rows.max() >= n_train_rows:
-        raise DataError(f"the training rows must be numbers from 0 to {n_train_rows - 1}")
-    return FoldJob(
-        data_folder=data_folder,
-        submission_folder=submission_folder,
-        custom=custom,
-        workflow_elements=elements,
-        target_column=target_column,
-        n_train_rows=n_train_rows,
-        n_test_rows=n_test_rows,
-        train_is=rows,
-    )
+        rows = np.arange(n_train_rows) if train_is is None else train_is
+        if not rows.size or rows.min() < 0 or rows.max() >= n_train_rows:
+            raise DataError(f"the training rows must be numbers from 0 to {n_train_rows - 1}")
+        yield FoldJob(
+            data_folder=data_folder,
+            submission_folder=submission_folder,
+            custom=custom,
+            workflow_elements=elements,
+            target_column=target_column or "",
+            n_train_rows=n_train_rows,
+            n_test_rows=n_test_rows,
+            train_is=rows,
+        )
 
 
 def _count_csv(path: Path) -> tuple[list[str], int]:
@@ -67,9 +76,9 @@ def _count_csv(path: Path) -> tuple[list[str], int]:
         raise DataError(f"{path.name} cannot be read: {error.strerror}") from None
 
 
-def _count_custom(launcher: Launcher, data_folder: Path, limits: Limits) -> tuple[int, int]:
+def _split(launcher: Launcher, folder: Path, limits: Limits) -> tuple[int, int]:
     job = SplitJob(
-        source_folder=data_folder, working_folder=data_folder, custom=True, data_file=None, target_column="",
+        source_folder=folder, working_folder=folder, custom=True, data_file=None, target_column="",
         workflow_elements=(), held_out_test=None, random_state=None,
     )  # fmt: skip
     report = launcher.run_split(job, limits, is_cancelled=lambda: False)

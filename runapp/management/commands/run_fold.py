@@ -32,10 +32,10 @@ class Command(BaseCommand):
         try:
             launcher = launch.launcher()
             train_is = None if options["train_is"] is None else np.loadtxt(options["train_is"], dtype=np.int64, ndmin=1)
-            job = local_job(
+            with local_job(
                 launcher, data_dir, submission_dir, limits, target_column=options["target_column"], train_is=train_is
-            )
-            report = launcher.run_fold(job, limits, on_stage=lambda *_: None, is_cancelled=lambda: False)
+            ) as job:
+                report = launcher.run_fold(job, limits, on_stage=lambda *_: None, is_cancelled=lambda: False)
         except (DatarunError, OSError, ValueError) as error:
             raise CommandError(str(error)) from None
         self._print(report, launcher.isolation)

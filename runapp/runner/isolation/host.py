@@ -21,7 +21,7 @@ from pathlib import Path
 from runapp.environment import BASE_DIR
 from runapp.runner.isolation import places, view, wire
 from runapp.runner.isolation.refusals import build_filter
-from runapp.runner.isolation.wire import FOLD, PRESENCE
+from runapp.runner.isolation.wire import PRESENCE, WORK
 
 #: How long a server takes to import its libraries at most, on a busy machine with cold disks.
 START_SECONDS = 120.0
@@ -181,7 +181,7 @@ def _engine_files() -> tuple[Path, ...]:
 
 def _greeted(connection: socket.socket) -> socket.socket:
     """Ask for a fold; raises ``ConnectionError`` if the server ends instead of accepting."""
-    connection.sendall(FOLD)
+    connection.sendall(WORK)
     connection.settimeout(START_SECONDS)
     wire.receive(connection, max_blob_bytes=0)
     connection.settimeout(None)

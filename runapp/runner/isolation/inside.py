@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from runapp.runner.fold import run_split, run_workflow
 from runapp.runner.isolation import lockdown, places, prepared_file
+from runapp.runner.isolation.wire import FOLD, PREPARE, SPLIT
 from runapp.runner.job import FoldJob, Limits, SplitJob
 from runapp.runner.request import decode_request
 from runapp.runner.result_stream import ResultWriter
@@ -21,8 +22,6 @@ from runapp.runner.result_stream import ResultWriter
 if TYPE_CHECKING:
     from runapp.runner.isolation.supervisor import Request
 
-#: What a request may ask for.
-FOLD, SPLIT, PREPARE = "fold", "split", "prepare"
 #: Said to the supervisor once the fold's /proc is mounted.
 READY = b"ready"
 #: The thread pools of the libraries that the server imported; found once, since finding them takes long.
@@ -75,7 +74,6 @@ def _keep_only(result: int, output: int, ready: int, given: list[int]) -> list[i
 
 def _lock_down(request: "Request", limits: Limits, system_call_filter: bytes) -> None:
     os.setsid()
-    lockdown.forget_signal_handlers()
     mapped_bytes = sum(os.fstat(descriptor).st_size for descriptor in range(_FIRST_GIVEN, _FIRST_GIVEN + len(request.descriptors)))
     lockdown.limit_resources(
         memory_kb=limits.memory_kb,

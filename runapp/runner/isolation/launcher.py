@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from runapp.content import read_folder
+from runapp.content import read_folder, read_regular
 from runapp.contract import SPECIFIC_FILE, TEST_FILE, TRAIN_FILE, Outcome, State
 from runapp.errors import DatarunError, InvalidMessage
 from runapp.runner.isolation import labels, places, wire
 from runapp.runner.isolation.host import FoldServer
+from runapp.runner.isolation.lending import lent, size_bytes
 from runapp.runner.isolation.prepared import DATA_FILE, LABELS_FILE, PreparedData, PreparedDataSets
 from runapp.runner.isolation.view import Folder
+from runapp.runner.isolation.wire import FOLD, PREPARE, SPLIT
 from runapp.runner.job import (
     CANCEL_POLL_SECONDS, MAX_PREDICTIONS, FoldJob, FoldReport, IsCancelled, Limits, Measures, OnStage, SplitJob,
     SplitReport,
@@ -28,8 +30,9 @@ from runapp.runner.request import encode_request
 #: How long after a fold's deadline its report must have come.
 _REPORT_GRACE_SECONDS = 20.0
 _MAX_REPORT_BYTES = 2 * MAX_PREDICTIONS * 8
-#: Files that a prepare step or a split writes may be this large; a disk's own limit holds beyond that.
-_MAX_DATA_FILE_KB = 1 << 30
+#: A file that is made from a data set may be so many times as large as all its files, and so many kB larger.
+_DATA_FILE_GROWTH, _DATA_FILE_KB = 16, 1 << 20
+
 
 
 class PreparationFailed(DatarunError):
@@ -97,8 +100,8 @@ class IsolatedProcess:
         """As ``Launcher``."""
         shown = [Folder(job.source_folder, places.SOURCE), Folder(job.working_folder, places.WORKING, writable=True)]
         inside = dataclasses.replace(job, source_folder=places.SOURCE, working_folder=places.WORKING)
-        request = _Request("split", inside, limits, _MAX_DATA_FILE_KB)
-        with self._server.one_shot_connection(shown) as connection:
+        request = _Request(SPLIT, inside, limits, _data_file_kb(job.source_folder))
+        with lent(job.working_folder), self._server.one_shot_connection(shown) as connection:
             header, _ = _converse(connection, request, _ignore_stage, is_cancelled)
         return SplitReport(**{**header, "outcome": Outcome(header["outcome"])})
 
@@ -116,7 +119,8 @@ class IsolatedProcess:
                 connection = stack.enter_context(self._server.fold_connection())
                 files = (job.data_folder / name for name in (TRAIN_FILE, TEST_FILE))
                 read = [stack.enter_context(open(file, "rb")).fileno() for file in files]
-            request = _Request("prepare", job, limits, _MAX_DATA_FILE_KB, descriptors=[*read, *written])
+            file_kb = _data_file_kb(job.data_folder)
+            request = _Request(PREPARE, job, limits, file_kb, descriptors=[*read, *written])
             report = _read_fold_report(*_converse(connection, request, _ignore_stage, is_cancelled))
         if report.outcome is not Outcome.OK:
             raise PreparationFailed(report)
@@ -126,12 +130,16 @@ def _fold_request(job: FoldJob, limits: Limits, prepared: PreparedData, threads:
     files = read_folder(job.submission_folder)
     more: dict[str, Any] = {"files": list(files), "threads": threads}
     if job.custom:
-        last = (job.data_folder / SPECIFIC_FILE).read_bytes()
+        last = read_regular(job.data_folder / SPECIFIC_FILE)
     else:
         more["labels_dtype"], last = labels.cut(prepared.labels(job.n_train_rows), job.train_is)
     return _Request(
-        "fold", job, limits, limits.scratch_kb, [*files.values(), last], [prepared.open_data()], more
+        FOLD, job, limits, limits.scratch_kb, [*files.values(), last], [prepared.open_data()], more
     )
+
+
+def _data_file_kb(folder: Path) -> int:
+    return _DATA_FILE_GROWTH * size_bytes(folder) // 1024 + _DATA_FILE_KB
 
 
 def _converse(

@@ -7,7 +7,6 @@ making a user namespace.
 
 import os
 import resource
-import signal
 from collections.abc import Sequence
 
 from runapp.runner.isolation import syscalls
@@ -112,13 +111,6 @@ def limit_resources(*, memory_kb: int, data_bytes: int, wall_seconds: float, pro
         _, hard = resource.getrlimit(kind)
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (value, value))
-
-
-def forget_signal_handlers() -> None:
-    """Give every signal its default meaning."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def drop_capabilities() -> None:

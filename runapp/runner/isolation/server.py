@@ -16,7 +16,7 @@ import warnings
 from threadpoolctl import ThreadpoolController
 
 from runapp.runner.isolation import inside, supervisor
-from runapp.runner.isolation.wire import FOLD, PRESENCE
+from runapp.runner.isolation.wire import PRESENCE, WORK
 
 _GREETING_SECONDS = 5.0
 #: How long the server waits for a runner once none is connected.
@@ -76,7 +76,7 @@ class Server:
         if greeting == PRESENCE:
             self._presences[connection.fileno()] = connection
             return
-        if greeting == FOLD:
+        if greeting == WORK:
             self._fork(connection)
         connection.close()
 

@@ -118,7 +118,7 @@ class _Processes:
 
 
 def _reader(job: FoldJob | SplitJob, work: str) -> ResultReader:
-    predicts = isinstance(job, FoldJob) and work == inside.FOLD
+    predicts = isinstance(job, FoldJob) and work == wire.FOLD
     return ResultReader((job.n_train_rows, job.n_test_rows) if predicts else None)
 
 

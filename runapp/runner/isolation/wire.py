@@ -15,7 +15,9 @@ from typing import Any
 from runapp.errors import InvalidMessage
 
 #: First byte of a connection: a runner that stays connected while it may want folds, or one fold's request.
-PRESENCE, FOLD = b"P", b"F"
+PRESENCE, WORK = b"P", b"F"
+#: What a request may ask for.
+FOLD, SPLIT, PREPARE = "fold", "split", "prepare"
 
 _LENGTH = struct.Struct("<Q")
 MAX_HEADER_BYTES = 4 << 20
