@@ -25,8 +25,10 @@ SETTINGS_PAGE = DOCS / "reference" / "settings.md"
 WRITTEN_URL, USER, PASSWORD = "http://127.0.0.1:8000", "me", "my password"
 
 _FENCE = re.compile(r"^```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-_PATH = re.compile(r"(?:runapp|datarun|test_files|script_install|docs|\.ci)/[\w./-]*\w")
-_SETTING = re.compile(r"\b(?:DR_[A-Z_]*[A-Z]|DIR_DATA|DIR_SUBMISSION|RMQ_VHOST|IP_MASTER|CELERY_SCHEDULER_PERIOD)\b")
+_PATH = re.compile(r"(?<![\w./-])(?:runapp|datarun|test_files|script_install|docs|\.ci)/[\w./-]*\w")
+_SETTING = re.compile(
+    r"\b(?:DR_[A-Z_]*[A-Z]|DIR_DATA|DIR_SUBMISSION|RMQ_VHOST|IP_MASTER|CELERY_SCHEDULER_PERIOD)\b"
+)
 
 
 def _name(path: Path) -> str:
@@ -88,7 +90,9 @@ def test_the_files_that_a_page_names_exist(page: Path) -> None:
     text = re.sub(r"https?://\S+", "", page.read_text("utf-8"))
     named = set(_PATH.findall(text))
     # What a build makes is not there before it.
-    missing = [name for name in named if not name.startswith("docs/_build") and not (BASE_DIR / name).exists()]
+    missing = [
+        name for name in named if not name.startswith("docs/_build") and not (BASE_DIR / name).exists()
+    ]
     as_modules = [name for name in missing if not (BASE_DIR / f"{name}.py").exists()]
     # Addresses of the API begin like the folder of its code.
     assert not [name for name in as_modules if name.rstrip("/") not in _api_paths()]
