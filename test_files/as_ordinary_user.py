@@ -1,7 +1,8 @@
 """Run a command as a user who is nobody special: ``python as_ordinary_user.py COMMAND...``, started by root.
 
-For tests of what an ordinary user's runner can do. Where the interpreter or the project lies in a folder that other
-users cannot enter (``/root``), the command sees, in mounts of its own, a folder there that holds only those.
+For tests of what an ordinary user's runner can do. Where the interpreter or the project lies in a folder
+that other users cannot enter (``/root``), the command sees, in mounts of its own, a folder there that holds
+only those.
 """
 
 import os
@@ -37,7 +38,10 @@ def main(command: list[str]) -> None:
 
 
 def _first_closed(folder: Path) -> Path | None:
-    return next((part for part in (*reversed(folder.parents), folder) if not part.stat().st_mode & _OTHERS_MAY_ENTER), None)
+    return next(
+        (part for part in (*reversed(folder.parents), folder) if not part.stat().st_mode & _OTHERS_MAY_ENTER),
+        None,
+    )
 
 
 def _open(place: Path, folders: set[Path]) -> None:

@@ -53,7 +53,7 @@ def refusal() -> str:
     if found.level.reaches(minimum):
         return ""
     return (
-        f"This runner isolates folds at the level {found.level}, and {minimum} is the minimum: {found.reason} "
+        f"This runner isolates folds at the level {found.level}; the minimum is {minimum}: {found.reason} "
         f"To run them nevertheless, for people whom you trust, set DR_ISOLATION_MINIMUM={found.level}."
     )
 

@@ -18,22 +18,37 @@ from runapp.runner.local_job import local_job
 
 
 class Command(BaseCommand):
-    help = "Train and test one submission on a folder of split data, as a runner would, and print what became of it."
+    help = "Train and test one submission on a folder of split data in the runner's sandbox."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("data_dir", type=_folder, help="train.csv and test.csv, or specific.py and its files")
+        parser.add_argument(
+            "data_dir", type=_folder, help="train.csv and test.csv, or specific.py and its files"
+        )
         parser.add_argument("submission_dir", type=_folder, help="the submission's files")
         parser.add_argument("--target-column", help="the last column of train.csv unless given")
-        parser.add_argument("--train-is", type=Path, help="text file of training rows by position, all unless given")
-        parser.add_argument("--seconds", type=float, default=DEFAULT_FOLD_SECONDS, help="limit of wall clock time")
+        parser.add_argument(
+            "--train-is", type=Path, help="text file of training rows by position, all unless given"
+        )
+        parser.add_argument(
+            "--seconds", type=float, default=DEFAULT_FOLD_SECONDS, help="limit of wall clock time"
+        )
 
     def handle(self, *, data_dir: Path, submission_dir: Path, **options: Any) -> None:
         limits = run_limits(Environment.read(), soft=None, hard=None, default_seconds=options["seconds"])
         try:
             launcher = launch.launcher()
-            train_is = None if options["train_is"] is None else np.loadtxt(options["train_is"], dtype=np.int64, ndmin=1)
+            train_is = (
+                None
+                if options["train_is"] is None
+                else np.loadtxt(options["train_is"], dtype=np.int64, ndmin=1)
+            )
             with local_job(
-                launcher, data_dir, submission_dir, limits, target_column=options["target_column"], train_is=train_is
+                launcher,
+                data_dir,
+                submission_dir,
+                limits,
+                target_column=options["target_column"],
+                train_is=train_is,
             ) as job:
                 report = launcher.run_fold(job, limits, on_stage=lambda *_: None, is_cancelled=lambda: False)
         except (DatarunError, OSError, ValueError) as error:

@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, *, timeout: float, **options: Any) -> None:
         del options
-        answers = app.control.inspect(timeout=timeout)._request(RUNNER_STATUS) or {}
+        answers: dict[str, Any] = app.control.inspect(timeout=timeout)._request(RUNNER_STATUS) or {}  # type: ignore[assignment]
         for name, status in sorted(answers.items()):
             if "queues" in status:  # not a worker of the master alone, which knows no such command
                 self.stdout.write(_line(name, status))

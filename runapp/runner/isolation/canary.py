@@ -80,7 +80,9 @@ def _run(launcher: Launcher, folder: Path, description: dict[str, Any]) -> FoldR
     for name in (TRAIN_FILE, TEST_FILE):
         (data / name).write_text(table)
     shutil.copyfile(canary_fold.__file__, submission / "classifier.py")
-    (submission / "targets.json").write_text(json.dumps({**description, "files": [*description["files"], f"{data}/{TEST_FILE}"]}))
+    (submission / "targets.json").write_text(
+        json.dumps({**description, "files": [*description["files"], f"{data}/{TEST_FILE}"]})
+    )
     job = FoldJob(
         data_folder=data, submission_folder=submission, custom=False, workflow_elements=("classifier",),
         target_column="y", n_train_rows=n_rows, n_test_rows=n_rows, train_is=np.arange(n_rows),
@@ -107,7 +109,7 @@ class _Targets:
 
 @contextlib.contextmanager
 def _targets(folder: Path) -> Iterator[_Targets]:
-    """Things of this machine to aim at, all harmless: files, sockets, a process with a secret in its environment."""
+    """Harmless things of this machine to aim at: files, sockets, a process with a secret."""
     secret, name = uuid.uuid4().hex, f"canary-{uuid.uuid4().hex[:8]}"
     (folder / "secret").write_text(secret)
     with contextlib.ExitStack() as stack:
@@ -116,7 +118,9 @@ def _targets(folder: Path) -> Iterator[_Targets]:
             listener = stack.enter_context(socket.socket(socket.AF_UNIX))
             listener.bind(address)
             listener.listen()
-        process = stack.enter_context(subprocess.Popen(["sleep", "60"], env={**os.environ, "DATARUN_CANARY": secret}))
+        process = stack.enter_context(
+            subprocess.Popen(["sleep", "60"], env={**os.environ, "DATARUN_CANARY": secret})
+        )
         stack.callback(process.kill)
         yield _Targets(
             {
@@ -143,7 +147,7 @@ def _remedy() -> str:
     for setting, wanted in _HOST_SETTINGS.items():
         with contextlib.suppress(OSError, ValueError):
             if int(Path("/proc/sys", *setting.split(".")).read_text()) != wanted:
-                return f"This host forbids user namespaces to ordinary users: sysctl {setting}={wanted} allows them."
+                return f"This host forbids user namespaces: sysctl {setting}={wanted} allows them."
     return ""
 
 

@@ -51,7 +51,9 @@ def read_environments(targets: dict[str, Any]) -> bool:
 
 
 def write_files(targets: dict[str, Any]) -> bool:
-    return any(_opens(f"{folder}/canary", "xb") for folder in [*targets["folders"], sys.prefix, "/usr", "/etc", "/"])
+    return any(
+        _opens(f"{folder}/canary", "xb") for folder in [*targets["folders"], sys.prefix, "/usr", "/etc", "/"]
+    )
 
 
 def fork_without_end(targets: dict[str, Any]) -> bool:
@@ -69,7 +71,7 @@ def fork_without_end(targets: dict[str, Any]) -> bool:
         for pid in children:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-    return len(children) > targets["processes"]
+    return len(children) > int(targets["processes"])
 
 
 def call_the_kernel(_: dict[str, Any]) -> bool:

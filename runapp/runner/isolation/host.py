@@ -1,8 +1,8 @@
 """The fold server seen from a runner: started when first needed, shared by the runner's processes.
 
 The server listens on a unix socket in a folder that only the runner can enter. The socket's name holds a
-fingerprint of the installed packages and of datarun's code, so an upgrade brings a new server, and the old one
-ends with the last connection of a runner to it.
+fingerprint of the installed packages and of datarun's code, so an upgrade brings a new server, and the
+old one ends with the last connection of a runner to it.
 """
 
 import contextlib
@@ -70,7 +70,7 @@ class FoldServer:
 
     @contextlib.contextmanager
     def one_shot_connection(self, folders: Sequence[view.Folder]) -> Iterator[socket.socket]:
-        """As ``fold_connection``, on a server of its own whose view also shows ``folders``; it ends with the context."""
+        """As ``fold_connection``, on a server of its own whose view also shows ``folders``."""
         self._make_folder()
         name = f"once-{uuid.uuid4().hex[:12]}"
         process = self._start(name, folders)
@@ -153,7 +153,7 @@ class FoldServer:
                 f"import sys; sys.path.insert(0, {str(places.ENGINE)!r}); "
                 f"from runapp.runner.isolation import server; server.main({arguments})"
             )
-            # Not bound to the life of this process: other runners' folds are in it, too. It ends when all have left.
+            # Not bound to the life of this process: other runners' folds are in it, too.
             return subprocess.Popen(
                 view.command(["-P", "-s", "-c", program], folders),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={}, cwd="/",
@@ -162,7 +162,10 @@ class FoldServer:
 
     def _log_end(self, name: str) -> str:
         try:
-            return self._paths(name)[1].read_text(errors="replace")[-_LOG_END_BYTES:].strip() or "it says nothing"
+            return (
+                self._paths(name)[1].read_text(errors="replace")[-_LOG_END_BYTES:].strip()
+                or "it says nothing"
+            )
         except OSError:
             return "there is no log"
 
@@ -170,7 +173,7 @@ class FoldServer:
 def packages_fingerprint() -> str:
     """Changes whenever a package is installed, upgraded or removed, or datarun's own code changes."""
     paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *map(str, _engine_files())}
-    state = [(path, os.stat(path).st_mtime_ns) for path in sorted(paths)]
+    state = [(path, Path(path).stat().st_mtime_ns) for path in sorted(paths)]
     return hashlib.sha256(repr((state, sys.version)).encode()).hexdigest()[:16]
 
 

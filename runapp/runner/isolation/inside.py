@@ -29,7 +29,19 @@ thread_pools: ThreadpoolController | None = None
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 #: What a fold may read beside its scratch. Whatever is not there in the outer view does not matter.
-_READABLE = ("/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc", "/proc", "/opt", "/data", sys.prefix, sys.base_prefix)
+_READABLE = (
+    "/usr",
+    "/bin",
+    "/lib",
+    "/lib64",
+    "/sbin",
+    "/etc",
+    "/proc",
+    "/opt",
+    "/data",
+    sys.prefix,
+    sys.base_prefix,
+)
 
 
 def become_fold(
@@ -59,7 +71,7 @@ _RESULT, _READY, _FIRST_GIVEN = 3, 4, 5
 
 
 def _keep_only(result: int, output: int, ready: int, given: list[int]) -> list[int]:
-    """Number the descriptors anew: input, output, error, result, ready, then those of the request; close all others."""
+    """Number them anew: input, output, error, result, ready, those of the request; close all others."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     wanted = [nothing, output, output, result, ready, *given]
     # First above all numbers in use, so that none overwrites another.
@@ -74,7 +86,10 @@ def _keep_only(result: int, output: int, ready: int, given: list[int]) -> list[i
 
 def _lock_down(request: "Request", limits: Limits, system_call_filter: bytes) -> None:
     os.setsid()
-    mapped_bytes = sum(os.fstat(descriptor).st_size for descriptor in range(_FIRST_GIVEN, _FIRST_GIVEN + len(request.descriptors)))
+    mapped_bytes = sum(
+        os.fstat(descriptor).st_size
+        for descriptor in range(_FIRST_GIVEN, _FIRST_GIVEN + len(request.descriptors))
+    )
     lockdown.limit_resources(
         memory_kb=limits.memory_kb,
         data_bytes=mapped_bytes,
@@ -103,8 +118,8 @@ def _renew_standard_streams() -> None:
     # Those of the server were opened on its log, and remember what that was.
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # type: ignore[misc]  # noqa: SIM115
     # Line by line: a deadline kills without a goodbye, and what was printed by then must have left.
-    sys.stdout = sys.__stdout__ = _open_output(1)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _open_output(2)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _open_output(1)  # type: ignore[misc, assignment]
+    sys.stderr = sys.__stderr__ = _open_output(2)  # type: ignore[misc, assignment]
 
 
 def _open_output(descriptor: int) -> TextIO:
@@ -112,7 +127,7 @@ def _open_output(descriptor: int) -> TextIO:
 
 
 def _raise_threads(threads: int) -> None:
-    """Let numerical libraries, here and in processes started from here, use that many threads; the server had one."""
+    """Let numerical libraries, also in processes started from here, use that many threads."""
     if threads > 1 and thread_pools is not None:
         thread_pools.limit(limits=threads)
         os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
@@ -126,8 +141,7 @@ def _flush_output() -> None:
             continue
 
 
-def _run_fold(request: "Request", job: FoldJob | SplitJob, descriptors: list[int], writer: ResultWriter) -> None:
-    assert isinstance(job, FoldJob)
+def _run_fold(request: "Request", job: FoldJob, descriptors: list[int], writer: ResultWriter) -> None:
     files = dict(zip(request.header["files"], request.blobs[1:], strict=False))
     labels = bytes(request.blobs[-1])
     _write_submission(files)
@@ -141,15 +155,12 @@ def _write_submission(files: dict[str, bytearray]) -> None:
         (places.SUBMISSION / name).write_bytes(content)
 
 
-def _run_split(_: "Request", job: FoldJob | SplitJob, __: list[int], writer: ResultWriter) -> None:
-    assert isinstance(job, SplitJob)
+def _run_split(_: "Request", job: SplitJob, __: list[int], writer: ResultWriter) -> None:
     run_split(job, writer)
 
 
-def _prepare(request: "Request", job: FoldJob | SplitJob, descriptors: list[int], writer: ResultWriter) -> None:
-    assert isinstance(job, FoldJob)
+def _prepare(_: "Request", job: FoldJob, descriptors: list[int], writer: ResultWriter) -> None:
     prepared_file.prepare(job, descriptors, writer)
 
 
-_Work = Callable[["Request", FoldJob | SplitJob, list[int], ResultWriter], None]
-_WORKS: dict[str, _Work] = {FOLD: _run_fold, SPLIT: _run_split, PREPARE: _prepare}
+_WORKS: dict[str, Callable[..., None]] = {FOLD: _run_fold, SPLIT: _run_split, PREPARE: _prepare}

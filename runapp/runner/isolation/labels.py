@@ -1,7 +1,7 @@
 """The labels of a standard data set, outside pickle: read where only plain numbers and text may be read.
 
-A label file is a line of JSON, ``{"dtype": dtype}``, and then the labels: as numbers of that dtype, or, for the
-dtype ``json``, as a JSON list.
+A label file is a line of JSON, ``{"dtype": dtype}``, and then the labels: as numbers of that dtype, or,
+for the dtype ``json``, as a JSON list.
 """
 
 import json

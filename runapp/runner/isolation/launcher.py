@@ -22,7 +22,15 @@ from runapp.runner.isolation.prepared import DATA_FILE, LABELS_FILE, PreparedDat
 from runapp.runner.isolation.view import Folder
 from runapp.runner.isolation.wire import FOLD, PREPARE, SPLIT
 from runapp.runner.job import (
-    CANCEL_POLL_SECONDS, MAX_PREDICTIONS, FoldJob, FoldReport, IsCancelled, Limits, Measures, OnStage, SplitJob,
+    CANCEL_POLL_SECONDS,
+    MAX_PREDICTIONS,
+    FoldJob,
+    FoldReport,
+    IsCancelled,
+    Limits,
+    Measures,
+    OnStage,
+    SplitJob,
     SplitReport,
 )  # fmt: skip
 from runapp.runner.request import encode_request
@@ -32,7 +40,6 @@ _REPORT_GRACE_SECONDS = 20.0
 _MAX_REPORT_BYTES = 2 * MAX_PREDICTIONS * 8
 #: A file that is made from a data set may be so many times as large as all its files, and so many kB larger.
 _DATA_FILE_GROWTH, _DATA_FILE_KB = 16, 1 << 20
-
 
 
 class PreparationFailed(DatarunError):
@@ -73,16 +80,22 @@ class IsolatedProcess:
         Threads that the numerical libraries of a fold may use.
     """
 
-    def __init__(self, server: FoldServer, data_sets: PreparedDataSets, *, isolation: str, threads: int = 1) -> None:
+    def __init__(
+        self, server: FoldServer, data_sets: PreparedDataSets, *, isolation: str, threads: int = 1
+    ) -> None:
         self._server = server
         self._data_sets = data_sets
         self._threads = threads
         self.isolation = isolation
 
-    def run_fold(self, job: FoldJob, limits: Limits, *, on_stage: OnStage, is_cancelled: IsCancelled) -> FoldReport:
+    def run_fold(
+        self, job: FoldJob, limits: Limits, *, on_stage: OnStage, is_cancelled: IsCancelled
+    ) -> FoldReport:
         """As ``Launcher``."""
         try:
-            prepared = self._data_sets.get(job, lambda folder: self._prepare(job, limits, folder, is_cancelled))
+            prepared = self._data_sets.get(
+                job, lambda folder: self._prepare(job, limits, folder, is_cancelled)
+            )
             request = _fold_request(job, limits, prepared, self._threads)
         except PreparationFailed as failure:
             return _data_failure(failure.report)
@@ -98,7 +111,10 @@ class IsolatedProcess:
 
     def run_split(self, job: SplitJob, limits: Limits, *, is_cancelled: IsCancelled) -> SplitReport:
         """As ``Launcher``."""
-        shown = [Folder(job.source_folder, places.SOURCE), Folder(job.working_folder, places.WORKING, writable=True)]
+        shown = [
+            Folder(job.source_folder, places.SOURCE),
+            Folder(job.working_folder, places.WORKING, writable=True),
+        ]
         inside = dataclasses.replace(job, source_folder=places.SOURCE, working_folder=places.WORKING)
         request = _Request(SPLIT, inside, limits, _data_file_kb(job.source_folder))
         with lent(job.working_folder), self._server.one_shot_connection(shown) as connection:
@@ -173,7 +189,9 @@ def _converse(
 
 def _read_fold_report(header: dict[str, Any], blobs: list[bytearray]) -> FoldReport:
     shapes = [tuple(shape) for shape in header.pop("shapes")]
-    arrays = [np.frombuffer(blob, dtype="<f8").reshape(shape) for blob, shape in zip(blobs, shapes, strict=True)]
+    arrays = [
+        np.frombuffer(blob, dtype="<f8").reshape(shape) for blob, shape in zip(blobs, shapes, strict=True)
+    ]
     train, test = arrays or (None, None)
     values = {**header, "outcome": Outcome(header["outcome"]), "measures": Measures(**header["measures"])}
     return FoldReport(**{**values, "full_train_predictions": train, "test_predictions": test})

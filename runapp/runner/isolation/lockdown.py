@@ -9,7 +9,7 @@ import os
 import resource
 from collections.abc import Sequence
 
-from runapp.runner.isolation import syscalls
+from runapp.runner.isolation import places, syscalls
 
 # linux/sched.h
 _CLONE_NEWNS = 0x00020000
@@ -39,8 +39,6 @@ _FS_RIGHTS_OF_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1
 _NET_BIND_AND_CONNECT_TCP = 0b11
 _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS = 0b11
 
-SCRATCH = "/tmp"
-SHARED_MEMORY = "/dev/shm"
 #: Most files in scratch and in /dev/shm.
 SCRATCH_INODES = 16 * 1024
 #: Devices a fold may open, and write to.
@@ -66,9 +64,9 @@ def enter_namespaces() -> None:
 
 
 def mount_scratch(scratch_kb: int) -> None:
-    """Give this mount namespace an empty scratch and /dev/shm, half of ``scratch_kb`` each, and nothing to run there."""
+    """Mount an empty scratch and /dev/shm, half of ``scratch_kb`` each, where no program runs."""
     syscalls.mount("none", "/", None, _MS_REC | _MS_PRIVATE)
-    for place in (SCRATCH, SHARED_MEMORY):
+    for place in (str(places.SCRATCH), str(places.SHARED_MEMORY)):
         options = f"size={max(scratch_kb // 2, 4)}k,nr_inodes={SCRATCH_INODES},mode=0700"
         syscalls.mount("tmpfs", place, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options)
 
@@ -87,7 +85,9 @@ def keep_ptrace_capability_over_exec() -> None:
     syscalls.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_SYS_PTRACE)
 
 
-def limit_resources(*, memory_kb: int, data_bytes: int, wall_seconds: float, processes: int, file_bytes: int) -> None:
+def limit_resources(
+    *, memory_kb: int, data_bytes: int, wall_seconds: float, processes: int, file_bytes: int
+) -> None:
     """Limits of each process of the fold. ``data_bytes`` is what it maps and shares with other folds."""
     pages = os.sysconf("SC_PAGE_SIZE")
     with open("/proc/self/statm") as stream:
@@ -96,7 +96,7 @@ def limit_resources(*, memory_kb: int, data_bytes: int, wall_seconds: float, pro
     limits = {
         resource.RLIMIT_AS: sizes[0] + data_bytes + memory + _RESERVED_BYTES,
         resource.RLIMIT_DATA: sizes[5] + data_bytes + memory + _HEADROOM_BYTES,
-        # The whole tree's deadline is kept by the supervisor; this one is for a process that runs on all cores.
+        # The tree's deadline is kept by the supervisor; this one holds if that is gone.
         resource.RLIMIT_CPU: int(wall_seconds * (os.cpu_count() or 1)) + 60,
         resource.RLIMIT_FSIZE: file_bytes,
         resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
@@ -109,8 +109,8 @@ def limit_resources(*, memory_kb: int, data_bytes: int, wall_seconds: float, pro
     }
     for kind, value in limits.items():
         _, hard = resource.getrlimit(kind)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (allowed, allowed))
 
 
 def drop_capabilities() -> None:
@@ -141,7 +141,9 @@ def restrict_files(readable: Sequence[str], writable: Sequence[str]) -> None:
     rights = _FS_RIGHTS_OF_ABI[max(known for known in _FS_RIGHTS_OF_ABI if known <= abi)]
     ruleset = syscalls.landlock_ruleset(
         syscalls.RulesetAttributes(
-            rights, _NET_BIND_AND_CONNECT_TCP if abi >= 4 else 0, _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS if abi >= 6 else 0
+            rights,
+            _NET_BIND_AND_CONNECT_TCP if abi >= 4 else 0,
+            _SCOPE_ABSTRACT_SOCKETS_AND_SIGNALS if abi >= 6 else 0,
         )
     )
     read = _FS_EXECUTE | _FS_READ_FILE | _FS_READ_DIR
@@ -168,7 +170,7 @@ def _allow(ruleset: int, places: Sequence[str], access: int) -> None:
 
 
 def refuse_system_calls(program: bytes) -> None:
-    """Refuse the system calls that ``refusals`` lists; ``program`` is empty where the host has no libseccomp."""
+    """Refuse the system calls that ``refusals`` lists; ``program`` is empty on a host without libseccomp."""
     if program:
         syscalls.set_seccomp_filter(program)
 

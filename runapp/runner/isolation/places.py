@@ -5,8 +5,8 @@ from pathlib import Path
 #: The engine's own code, read only.
 ENGINE = Path("/opt/datarun")
 #: Empty and writable for each fold, and gone with it.
-SCRATCH = Path("/tmp")
-SHARED_MEMORY = Path("/dev/shm")
+SCRATCH = Path("/tmp")  # noqa: S108 - a file system of its own for each fold
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - likewise
 #: The submission's files, alone in their parent folder.
 SUBMISSION = SCRATCH / "packages" / "submission"
 WORK = SCRATCH / "work"

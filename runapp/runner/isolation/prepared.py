@@ -1,8 +1,8 @@
 """Prepared data sets on this host: made once per data set version, then opened by every fold.
 
 Each lies in a folder named by what it was made from. Whoever comes first prepares it under a lock, the
-others wait. What was not used for longest is removed when all together grow too large; folds that have a removed
-file open keep it.
+others wait. What was not used for longest is removed when all together grow too large; folds that have a
+removed file open keep it.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class PreparedData:
         return os.open(self.folder / DATA_FILE, os.O_RDONLY | os.O_CLOEXEC)
 
     def labels(self, n_rows: int) -> labels.Labels:
-        """Labels of all ``n_rows`` rows of the training set; raises ``InvalidMessage`` as ``labels.open_labels``."""
+        """Labels of all ``n_rows`` rows of the training set; errors as ``labels.open_labels``."""
         return _labels_of(self.folder / LABELS_FILE, n_rows)
 
 
@@ -71,7 +71,7 @@ class PreparedDataSets:
         beside.mkdir(mode=0o700)
         try:
             prepare(beside)
-            os.rename(beside, place)
+            beside.rename(place)
         except BaseException:
             shutil.rmtree(beside, ignore_errors=True)
             raise
@@ -97,8 +97,10 @@ def _labels_of(path: Path, n_rows: int) -> labels.Labels:
 
 
 def _name(job: FoldJob) -> str:
-    """Named by the data folder and its files' times, which never change for a data set version, and by the parser."""
-    files = [(entry.name, entry.stat().st_mtime_ns, entry.stat().st_size) for entry in os.scandir(job.data_folder)]
+    """Made of the data folder and its files' times, which never change for a version, and of the parser."""
+    files = [
+        (entry.name, entry.stat().st_mtime_ns, entry.stat().st_size) for entry in os.scandir(job.data_folder)
+    ]
     origin = (_FORMAT, str(job.data_folder), sorted(files), job.custom, job.target_column, job.n_train_rows)
     libraries = [version(name) for name in _LIBRARIES]
     return hashlib.sha256(repr((origin, job.n_test_rows, libraries, sys.version)).encode()).hexdigest()[:32]

@@ -5,7 +5,8 @@ them instead of copying::
 
     buffers | pickle | index (JSON: places of the buffers and of the pickle) | length of the index (8 bytes)
 
-The mapping is private and copy-on-write: a submission may write into its arrays, folds share what none writes.
+The mapping is private and copy-on-write: a submission may write into its arrays, and folds share what none
+of them writes.
 """
 
 import json
@@ -32,8 +33,8 @@ _LENGTH_BYTES = 8
 def prepare(job: FoldJob, descriptors: list[int], reporter: Reporter) -> None:
     """Parse a data set into the files that are open as ``descriptors``; every failure is reported.
 
-    For a standard data set they are ``train.csv``, ``test.csv``, the prepared data and the labels to write; for a
-    custom one the prepared data.
+    For a standard data set they are ``train.csv``, ``test.csv``, the prepared data and the labels to write;
+    for a custom one the prepared data.
     """
     prepare_kind = _prepare_custom if job.custom else _prepare_standard
     run_data_step(lambda: prepare_kind(job, descriptors), reporter)
@@ -60,7 +61,9 @@ def _prepare_custom(job: FoldJob, descriptors: list[int]) -> tuple[int, int]:
         try:
             _dump([data.X_train, data.y_train, data.X_test], stream)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
-            raise DataError(f"what get_train_data and get_test_data return cannot be stored: {error}") from None
+            raise DataError(
+                f"what get_train_data and get_test_data return cannot be stored: {error}"
+            ) from None
     return job.n_train_rows, job.n_test_rows
 
 

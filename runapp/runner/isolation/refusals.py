@@ -14,7 +14,16 @@ _COMPARE_NOT_EQUAL, _COMPARE_EQUAL, _COMPARE_MASKED = 1, 4, 7
 _PR_SET_DUMPABLE = 4
 _TIOCSTI = 0x5412
 #: Flags of clone(2) that make a namespace.
-_NAMESPACE_FLAGS = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000, 0x00000080)
+_NAMESPACE_FLAGS = (
+    0x00020000,
+    0x02000000,
+    0x04000000,
+    0x08000000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+    0x00000080,
+)
 
 #: What each group would be good for is what a fold must not do.
 REFUSED = {
@@ -22,8 +31,8 @@ REFUSED = {
         "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp",
     ),
     "mounts and roots": (
-        "mount", "umount", "umount2", "pivot_root", "chroot", "open_tree", "open_tree_attr", "move_mount", "fsopen",
-        "fsconfig", "fsmount", "fspick", "mount_setattr", "statmount", "listmount", "quotactl", "quotactl_fd",
+        "mount", "umount", "umount2", "pivot_root", "chroot", "open_tree", "open_tree_attr", "move_mount",
+        "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "statmount", "listmount", "quotactl", "quotactl_fd",
         "swapon", "swapoff", "open_by_handle_at", "name_to_handle_at", "fanotify_init",
     ),
     "namespaces and identity": (
@@ -31,17 +40,18 @@ REFUSED = {
         "setfsgid", "setgroups", "capset", "personality",
     ),
     "kernel surface": (
-        "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "add_key",
-        "request_key", "keyctl", "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load",
-        "reboot", "syslog", "acct", "modify_ldt", "iopl", "ioperm", "vhangup", "uselib", "lookup_dcookie", "nfsservctl",
-        "sysfs", "_sysctl", "vmsplice",
+        "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register",
+        "add_key", "request_key", "keyctl", "init_module", "finit_module", "delete_module", "kexec_load",
+        "kexec_file_load", "reboot", "syslog", "acct", "modify_ldt", "iopl", "ioperm", "vhangup", "uselib",
+        "lookup_dcookie", "nfsservctl", "sysfs", "_sysctl", "vmsplice",
     ),
     "clocks of the machine": (
         "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "stime", "sethostname", "setdomainname",
     ),
     "memory that no limit sees": (
         "memfd_create", "memfd_secret", "shmget", "shmat", "shmctl", "shmdt", "semget", "semop", "semctl",
-        "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink", "move_pages", "migrate_pages",
+        "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink", "move_pages",
+        "migrate_pages",
     ),
 }  # fmt: skip
 

@@ -1,8 +1,8 @@
 """The fold server: a warm process that forks a supervisor for each fold.
 
-Started by exec inside the outer view, with an empty environment, it imports what submissions use and never uses
-it itself: once a library has started threads here, forked children may hang. It ends when no runner is
-connected any more, or after a time without a fold.
+Started by exec inside the outer view, with an empty environment, it imports what submissions use and never
+uses it itself: once a library has started threads here, forked children may hang. It ends when no runner
+is connected any more, or after a time without a fold.
 """
 
 import gc
@@ -24,9 +24,9 @@ _ALONE_SECONDS = 2.0
 
 _WARM_MODULES = (
     "calibration", "cluster", "compose", "covariance", "cross_decomposition", "decomposition",
-    "discriminant_analysis", "dummy", "ensemble", "feature_extraction.text", "feature_selection", "gaussian_process",
-    "impute", "isotonic", "kernel_approximation", "kernel_ridge", "linear_model", "manifold", "metrics", "mixture",
-    "model_selection", "multiclass", "multioutput", "naive_bayes", "neighbors", "neural_network", "pipeline",
+    "discriminant_analysis", "dummy", "ensemble", "feature_extraction.text", "feature_selection",
+    "gaussian_process", "impute", "isotonic", "kernel_approximation", "kernel_ridge", "linear_model", "manifold",
+    "metrics", "mixture", "model_selection", "multiclass", "multioutput", "naive_bayes", "neighbors", "neural_network", "pipeline",
     "preprocessing", "random_projection", "semi_supervised", "svm", "tree",
 )  # fmt: skip
 
@@ -101,7 +101,7 @@ def main(listener_descriptor: int, filter_descriptor: int, idle_seconds: float) 
 
 
 def warm_up() -> None:
-    """Import what submissions use, and keep the collector from touching, and so copying, its pages in folds."""
+    """Import what submissions use, and keep the collector from touching, so copying, its pages in folds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in _WARM_MODULES:

@@ -105,7 +105,9 @@ class _Processes:
         """
         words = os.read(self._ready, select.PIPE_BUF)
         if words != inside.READY:
-            raise OSError(f"the fold's sandbox cannot be made: {words.decode(errors='replace') or 'it ended at once'}")
+            raise OSError(
+                f"the fold's sandbox cannot be made: {words.decode(errors='replace') or 'it ended at once'}"
+            )
         proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return NamespaceTree(proc, self._keeper_pid)
 
@@ -118,8 +120,9 @@ class _Processes:
 
 
 def _reader(job: FoldJob | SplitJob, work: str) -> ResultReader:
-    predicts = isinstance(job, FoldJob) and work == wire.FOLD
-    return ResultReader((job.n_train_rows, job.n_test_rows) if predicts else None)
+    if isinstance(job, FoldJob) and work == wire.FOLD:
+        return ResultReader((job.n_train_rows, job.n_test_rows))
+    return ResultReader(None)
 
 
 def _spawn_keeper(life: int) -> int:
@@ -156,7 +159,9 @@ def _report(
     if isinstance(job, SplitJob):
         return _tell(connection, dataclasses.asdict(split_report(ending, printed, places.HIDDEN)))
     report = fold_report(job, ending, printed, measures, places.HIDDEN)
-    arrays = [array for array in (report.full_train_predictions, report.test_predictions) if array is not None]
+    arrays = [
+        array for array in (report.full_train_predictions, report.test_predictions) if array is not None
+    ]
     plain = dataclasses.replace(report, full_train_predictions=None, test_predictions=None)
     header = {**dataclasses.asdict(plain), "shapes": [array.shape for array in arrays]}
     return _tell(connection, header, [array.tobytes() for array in arrays])

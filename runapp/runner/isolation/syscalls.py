@@ -42,6 +42,7 @@ class _CapabilityHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _BYTES_PER_INSTRUCTION = 8
 
@@ -72,26 +73,28 @@ def prctl(option: int, *arguments: int) -> int:
 def set_capabilities(*, effective: int, permitted: int, inheritable: int) -> None:
     """Set the three sets of this thread, each a bit mask of capability numbers."""
     header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
-    low, high = ([mask >> shift & 0xFFFFFFFF for mask in (effective, permitted, inheritable)] for shift in (0, 32))
+    low, high = (
+        [mask >> shift & 0xFFFFFFFF for mask in (effective, permitted, inheritable)] for shift in (0, 32)
+    )
     data = (ctypes.c_uint32 * 6)(*low, *high)
     _checked(_libc.capset(ctypes.byref(header), ctypes.byref(data)), "capset")
 
 
 def set_seccomp_filter(program: bytes) -> None:
-    """Run ``program``, cBPF instructions of 8 bytes each, on every system call of this process from now on."""
+    """Run ``program``, cBPF instructions of 8 bytes each, on every system call from now on."""
     buffer = ctypes.create_string_buffer(program, len(program))
     length = len(program) // _BYTES_PER_INSTRUCTION
     filter_program = _FilterProgram(length, ctypes.cast(buffer, ctypes.c_void_p))
-    PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
-    pointer = ctypes.cast(ctypes.pointer(filter_program), ctypes.c_void_p).value
-    assert pointer is not None
-    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, pointer)
+    prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(filter_program))
 
 
 def landlock_abi() -> int:
     """The kernel's Landlock version; 0 where it has none."""
     version: int = _libc.syscall(
-        ctypes.c_long(_LANDLOCK_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(_LANDLOCK_VERSION_FLAG)
+        ctypes.c_long(_LANDLOCK_CREATE_RULESET),
+        None,
+        ctypes.c_size_t(0),
+        ctypes.c_uint32(_LANDLOCK_VERSION_FLAG),
     )
     return max(version, 0)
 
@@ -100,14 +103,19 @@ def landlock_ruleset(attributes: RulesetAttributes) -> int:
     """Make a ruleset and return its descriptor."""
     size = ctypes.c_size_t(ctypes.sizeof(attributes))
     number = ctypes.c_long(_LANDLOCK_CREATE_RULESET)
-    return _checked(_libc.syscall(number, ctypes.byref(attributes), size, ctypes.c_uint32(0)), "landlock ruleset")
+    return _checked(
+        _libc.syscall(number, ctypes.byref(attributes), size, ctypes.c_uint32(0)), "landlock ruleset"
+    )
 
 
 def landlock_allow(ruleset: int, parent: int, access: int) -> None:
     """Allow ``access`` to what lies beneath the open folder, or to the open file, ``parent``."""
     rule = _PathBeneath(access, parent)
     number, kind = ctypes.c_long(_LANDLOCK_ADD_RULE), ctypes.c_int(_LANDLOCK_RULE_PATH_BENEATH)
-    _checked(_libc.syscall(number, ctypes.c_int(ruleset), kind, ctypes.byref(rule), ctypes.c_uint32(0)), "landlock rule")
+    _checked(
+        _libc.syscall(number, ctypes.c_int(ruleset), kind, ctypes.byref(rule), ctypes.c_uint32(0)),
+        "landlock rule",
+    )
 
 
 def landlock_restrict(ruleset: int) -> None:

@@ -37,10 +37,12 @@ class NamespaceTree:
 
     def pids(self) -> list[int]:
         """Process ids within the namespace, without its keeper; the fold's first process first."""
-        return sorted(int(name) for name in os.listdir(self._proc) if name.isdecimal() and int(name) != _KEEPER)
+        return sorted(
+            int(name) for name in os.listdir(self._proc) if name.isdecimal() and int(name) != _KEEPER
+        )
 
     def cpu_seconds(self) -> float:
-        """CPU seconds of the living, of the dead whom a living parent waited for, and of orphans as last seen."""
+        """CPU seconds of the living, of the dead whom a living parent waited for, of orphans as last seen."""
         now: dict[int, tuple[int, float]] = {}
         for pid in self.pids():
             fields = self._read(pid, "stat").rpartition(")")[2].split()
@@ -64,7 +66,7 @@ class NamespaceTree:
         return own
 
     def take_peak_kb(self) -> float:
-        """Peak of the own memory in kB since the last call: exact for the first process, as polled for others."""
+        """Peak of own memory in kB since the last call: exact for the first process, as polled for others."""
         freed = self._fields(self._root, "status")
         since_peak = freed.get("VmHWM", 0) - freed.get("VmRSS", 0)
         peak = max(self.memory_kb(self.pids()) + max(since_peak, 0), self._peak_kb)

@@ -1,4 +1,4 @@
-"""The outer view: what of this machine the fold server, and so every fold, can see at all. Made by bubblewrap."""
+"""The outer view: what of this machine the fold server, and so every fold, can see. Made by bubblewrap."""
 
 import dataclasses
 import json
@@ -22,8 +22,8 @@ _SYSTEM_FOLDERS = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
 #: The parts of datarun that run inside, or that those import.
 _ENGINE_PARTS = (
-    "__init__.py", "content.py", "contract.py", "encodings.py", "environment.py", "errors.py", "parent_death.py",
-    "runner",
+    "__init__.py", "content.py", "contract.py", "encodings.py", "environment.py", "errors.py",
+    "parent_death.py", "runner",
 )  # fmt: skip
 _ENVIRONMENT = {
     "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
@@ -94,13 +94,23 @@ def _environment(variables: Mapping[str, str]) -> list[str]:
 def _system_view() -> list[str]:
     arguments = ["--ro-bind", "/usr", "/usr"]
     for folder in _SYSTEM_FOLDERS:
-        if os.path.islink(folder):
-            arguments += ["--symlink", os.readlink(folder), folder]
+        if Path(folder).is_symlink():
+            arguments += ["--symlink", str(Path(folder).readlink()), folder]
         else:
             arguments += ["--ro-bind-try", folder, folder]
     for file in _SYSTEM_FILES:
         arguments += ["--ro-bind-try", file, file]
-    return [*arguments, "--proc", "/proc", "--dev", "/dev", "--dir", str(places.SCRATCH), "--tmpfs", str(places.SHARED_MEMORY)]
+    return [
+        *arguments,
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--dir",
+        str(places.SCRATCH),
+        "--tmpfs",
+        str(places.SHARED_MEMORY),
+    ]
 
 
 def _python_folders() -> list[Path]:
@@ -110,7 +120,7 @@ def _python_folders() -> list[Path]:
 
 
 class _Binds:
-    """The arguments that bind folders; where root starts the view, by way of places that anybody can reach."""
+    """The arguments that bind folders; where root starts the view, by way of places that all can reach."""
 
     def __init__(self, *, staged: bool) -> None:
         self._staged = staged
@@ -130,5 +140,8 @@ class _Binds:
         specification = {
             "folder": _STAGE_FOLDER, "uid": UNPRIVILEGED_UID, "sources": self._sources, "command": inner,
         }  # fmt: skip
-        start = f"import sys; sys.path.insert(0, {str(BASE_DIR)!r}); from runapp.runner.isolation import stage; stage.main()"
+        start = (
+            f"import sys; sys.path.insert(0, {str(BASE_DIR)!r}); "
+            "from runapp.runner.isolation import stage; stage.main()"
+        )
         return [sys.executable, "-I", "-S", "-c", start, json.dumps(specification)]

@@ -29,7 +29,10 @@ class Ended(ConnectionError):
 
 
 def send(
-    connection: socket.socket, header: dict[str, Any], blobs: Sequence[Any] = (), descriptors: Sequence[int] = ()
+    connection: socket.socket,
+    header: dict[str, Any],
+    blobs: Sequence[Any] = (),
+    descriptors: Sequence[int] = (),
 ) -> None:
     """Send one message; blobs are bytes-like."""
     views = [memoryview(blob).cast("B") for blob in blobs]
@@ -55,15 +58,19 @@ def receive(
     InvalidMessage
         If it is not well formed, or larger than ``max_blob_bytes``.
     """
-    head, descriptors = bytearray(), []
+    head = bytearray()
+    descriptors: list[int] = []
     if max_descriptors:
-        first, descriptors, _, _ = socket.recv_fds(connection, _LENGTH.size, max_descriptors, socket.MSG_CMSG_CLOEXEC)
+        first, descriptors, _, _ = socket.recv_fds(
+            connection, _LENGTH.size, max_descriptors, socket.MSG_CMSG_CLOEXEC
+        )
         head += first
         if not first:
             raise Ended("closed")
     try:
         head += _receive_exactly(connection, _LENGTH.size - len(head))
-        header, lengths = _read_header(connection, *_LENGTH.unpack(head), max_blob_bytes)
+        (length,) = _LENGTH.unpack(head)
+        header, lengths = _read_header(connection, length, max_blob_bytes)
         return header, [_receive_exactly(connection, length) for length in lengths], descriptors
     except BaseException:
         for descriptor in descriptors:
@@ -71,7 +78,9 @@ def receive(
         raise
 
 
-def _read_header(connection: socket.socket, length: int, max_blob_bytes: int) -> tuple[dict[str, Any], list[int]]:
+def _read_header(
+    connection: socket.socket, length: int, max_blob_bytes: int
+) -> tuple[dict[str, Any], list[int]]:
     if length > MAX_HEADER_BYTES:
         raise InvalidMessage(f"a header of {length} bytes")
     try:

@@ -51,7 +51,9 @@ class Classifier:
 def write_data(folder: Path) -> Path:
     """A standard data set whose labels, but those of the first rows, are secrets."""
     folder.mkdir(parents=True, exist_ok=True)
-    labels = ["a", "b"] * (N_FOLD // 2) + [f"heldout{row:03}secret" for row in range(N_FOLD, N_TRAIN + N_TEST)]
+    labels = ["a", "b"] * (N_FOLD // 2) + [
+        f"heldout{row:03}secret" for row in range(N_FOLD, N_TRAIN + N_TEST)
+    ]
     lines = [f"{row % 7},{row * 0.5},{label}" for row, label in enumerate(labels)]
     for name, part in (("train.csv", lines[:N_TRAIN]), ("test.csv", lines[N_TRAIN:])):
         (folder / name).write_text("\n".join(["x,z,label", *part]) + "\n")

@@ -84,7 +84,9 @@ def test_data_files_and_other_submissions_cannot_be_read(sandbox: Sandbox, tmp_p
     assert held(sandbox.attack(read_file(tmp_path / name)))
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "/etc/shadow", "/proc/1/environ", "/proc/1/mem", "/proc/1/maps"])
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "/etc/shadow", "/proc/1/environ", "/proc/1/mem", "/proc/1/maps"]
+)
 def test_the_machines_own_files_cannot_be_read(sandbox: Sandbox, path: str) -> None:
     assert held(sandbox.attack(read_file(Path(path))))
 
@@ -116,7 +118,9 @@ def test_descriptors_are_those_that_were_given(sandbox: Sandbox) -> None:
     assert "descriptors ['data', 'data', 'null', 'pipe', 'pipe', 'socket']" in report.log_messages
 
 
-def test_the_environment_holds_nothing_of_the_runner(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_holds_nothing_of_the_runner(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     report = sandbox.attack("print('environment', sorted(os.environ))")
     names = report.log_messages.partition("environment ")[2]
     assert "PATH" in names
@@ -124,7 +128,8 @@ def test_the_environment_holds_nothing_of_the_runner(sandbox: Sandbox, monkeypat
 
 
 @pytest.mark.parametrize(
-    "path", ["{folder}/new.txt", "/new.txt", "/usr/new.txt", "/etc/new.txt", "/dev/new.txt", "/opt/datarun/new.txt"]
+    "path",
+    ["{folder}/new.txt", "/new.txt", "/usr/new.txt", "/etc/new.txt", "/dev/new.txt", "/opt/datarun/new.txt"],
 )
 def test_nothing_can_be_written_outside_scratch(sandbox: Sandbox, tmp_path: Path, path: str) -> None:
     assert held(sandbox.attack(write_file(Path(path.format(folder=tmp_path)))))

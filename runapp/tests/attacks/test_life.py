@@ -5,6 +5,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -160,9 +161,9 @@ def test_a_killed_server_is_an_error_of_the_machine_and_the_next_fold_gets_a_new
     before = server_processes()
     assert own_sandbox.run_plain().outcome is Outcome.OK
     first = server_processes() - before
-    killer = threading.Thread(target=lambda: (wait_for(folds_running), _kill(first)))
+    killer = threading.Thread(target=_kill_while_running, args=[first])
     killer.start()
-    with pytest.raises(OSError):  # noqa: PT011 - any of them, says Launcher
+    with pytest.raises(OSError):
         own_sandbox.run(SLEEP)
     killer.join()
     assert not processes_of_folds(1)
@@ -170,7 +171,8 @@ def test_a_killed_server_is_an_error_of_the_machine_and_the_next_fold_gets_a_new
     assert not any(_is_alive(process) for process in first)
 
 
-def _kill(processes: set[psutil.Process]) -> None:
+def _kill_while_running(processes: set[psutil.Process]) -> None:
+    wait_for(folds_running)
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
@@ -206,7 +208,7 @@ def test_an_upgrade_of_the_packages_brings_a_new_server_and_ends_the_old_one(
 def test_the_fingerprint_changes_with_what_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host.sysconfig, "get_path", lambda _: str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     before = host.packages_fingerprint()
     assert host.packages_fingerprint() == before
     (tmp_path / "a_package").mkdir()
@@ -270,5 +272,3 @@ def test_a_stopped_runner_does_not_stop_the_others(sandbox: Sandbox, tmp_path: P
     assert server_folder is not None
     with contextlib.closing(host._connected(server_folder, host.packages_fingerprint())):
         assert sandbox.run_plain().outcome is Outcome.OK
-
-

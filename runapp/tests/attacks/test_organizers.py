@@ -51,7 +51,10 @@ class Organizer:
         (self._submission / "model.py").write_text("def fit(X, y):\n    return len(X) + sum(y)\n")
 
     def write(self, prepare: str, train: str, source: str) -> None:
-        body = {"prepare": textwrap.indent(textwrap.dedent(prepare), " " * 4), "train": textwrap.indent(train, " " * 4)}
+        body = {
+            "prepare": textwrap.indent(textwrap.dedent(prepare), " " * 4),
+            "train": textwrap.indent(train, " " * 4),
+        }
         (self.folder / "specific.py").write_text(source.format(**body))
 
     def split(
@@ -62,7 +65,9 @@ class Organizer:
             source_folder=self.folder, working_folder=self.folder, custom=True, data_file=None, target_column="",
             workflow_elements=(), held_out_test=None, random_state=None,
         )  # fmt: skip
-        return self._launcher.run_split(job, dataclasses.replace(LIMITS, **limits), is_cancelled=lambda: False)
+        return self._launcher.run_split(
+            job, dataclasses.replace(LIMITS, **limits), is_cancelled=lambda: False
+        )
 
     def fold(self) -> FoldReport:
         job = FoldJob(
@@ -118,7 +123,10 @@ def test_its_failure_is_told_in_its_own_lines(organizer: Organizer) -> None:
 
 def test_it_has_limits_of_its_own(organizer: Organizer) -> None:
     assert organizer.split("while True: pass", wall_seconds=1).outcome is Outcome.TIMEOUT
-    assert organizer.split("kept = [b'x' * (32 << 20) for _ in range(40)]; time.sleep(9)").outcome is Outcome.MEMORY
+    assert (
+        organizer.split("kept = [b'x' * (32 << 20) for _ in range(40)]; time.sleep(9)").outcome
+        is Outcome.MEMORY
+    )
     assert not processes_of_folds()
 
 
@@ -136,7 +144,14 @@ def test_links_and_pipes_that_it_leaves_are_removed(organizer: Organizer, tmp_pa
     """)
     assert split.outcome is Outcome.OK, split.log_messages
     left = {str(path.relative_to(organizer.folder)) for path in organizer.folder.rglob("*")}
-    assert left == {"stars.csv", "specific.py", "train.json", "folder", "folder/inner", "folder/inner/program"}
+    assert left == {
+        "stars.csv",
+        "specific.py",
+        "train.json",
+        "folder",
+        "folder/inner",
+        "folder/inner/program",
+    }
     assert (organizer.folder / "folder" / "inner" / "program").stat().st_mode & 0o7777 == 0o644
     assert (organizer.folder / "train.json").owner() == (organizer.folder / "stars.csv").owner()
 
@@ -154,7 +169,9 @@ def test_a_link_in_place_of_its_code_is_not_followed(organizer: Organizer, tmp_p
 
 def test_held_out_labels_of_a_custom_data_set_never_enter_a_fold(organizer: Organizer) -> None:
     # Made up when the data are prepared, so that no source text holds it.
-    source = SPECIFIC.replace('["heldout-label"] * 5', '["held" + "out-" + str(i * 1111) for i in range(1, 6)]')
+    source = SPECIFIC.replace(
+        '["heldout-label"] * 5', '["held" + "out-" + str(i * 1111) for i in range(1, 6)]'
+    )
     search = f"""
 import re
 pattern = re.compile(b"held" + b"out-[0-9]{{4}}")
@@ -175,7 +192,9 @@ for line in open("/proc/self/maps").readlines():
 
 def test_data_that_cannot_be_stored_is_a_data_error_in_words(organizer: Organizer) -> None:
     organizer.split()
-    source = (organizer.folder / "specific.py").read_text().replace('[{"a": i} for i in range(12)]', "(lambda: 1)")
+    source = (
+        (organizer.folder / "specific.py").read_text().replace('[{"a": i} for i in range(12)]', "(lambda: 1)")
+    )
     (organizer.folder / "specific.py").write_text(source)
     report = organizer.fold()
     assert report.outcome is Outcome.DATA_ERROR

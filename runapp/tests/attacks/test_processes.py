@@ -31,7 +31,9 @@ def send_signal(pid: int) -> str:
     return f"os.kill({pid}, signal.SIGTERM)"
 
 
-def test_no_process_of_the_machine_can_be_signalled(sandbox: Sandbox, victim: subprocess.Popen[bytes]) -> None:
+def test_no_process_of_the_machine_can_be_signalled(
+    sandbox: Sandbox, victim: subprocess.Popen[bytes]
+) -> None:
     report = sandbox.attack(send_signal(victim.pid))
     assert "ProcessLookupError" in report.log_messages
     assert victim.poll() is None

@@ -49,14 +49,25 @@ def test_predictions_that_cannot_be_used_are_bad_output(sandbox: Sandbox, return
         "send(b'\\xff' * (1 << 20))",
         "send(frame(['list']))",
         "import pickle; send(len(pickle.dumps(1)).to_bytes(4, 'big') + pickle.dumps(1))",
-        "send(frame({'outcome': 'ok', 'shapes': [[" + f"{N_TRAIN}, 2], [{N_TEST}, 2]]" + "}) + bytes(100_000))",
+        "send(frame({'outcome': 'ok', 'shapes': [["
+        + f"{N_TRAIN}, 2], [{N_TEST}, 2]]"
+        + "}) + bytes(100_000))",
         "send(frame({'stage': 'tested'}))",
         "send(frame({'outcome': 'lost', 'log': 'not mine to say'}))",
         "send(frame({'stage': 'trained'})); os.read(result, 1); send(frame({'stage': 'validated'})); os.read(result, 1); "
         f"send(frame({{'stage': 'tested'}})); os.read(result, 1); "
         f"send(frame({{'outcome': 'ok', 'shapes': [[{N_TRAIN}, 2], [{N_TEST}, 2]]}}) + np.full({2 * (N_TRAIN + N_TEST)}, np.nan).tobytes())",
     ],
-    ids=["zeros", "a giant header", "a list", "a pickle", "too early", "a stage too far", "another's outcome", "NaN"],
+    ids=[
+        "zeros",
+        "a giant header",
+        "a list",
+        "a pickle",
+        "too early",
+        "a stage too far",
+        "another's outcome",
+        "NaN",
+    ],
 )
 def test_forged_results_are_refused(sandbox: Sandbox, body: str) -> None:
     report = sandbox.attack(WRITE_RESULT.format(body=body))
