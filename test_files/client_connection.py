@@ -51,7 +51,7 @@ class Connection:
         try:
             response = request(*self._account, *arguments, **options)
         except requests.exceptions.SSLError as error:
-            raise DatarunClientError(f"{self.host_url} is not trusted: {error}") from error
+            raise DatarunClientError(f"no trusted connection to {self.host_url}: {error}") from error
         except (requests.ConnectionError, requests.Timeout) as error:
             raise ServerNotUp(f"no answer from {self.host_url}: {error}") from error
         except requests.RequestException as error:

@@ -3,7 +3,7 @@
 import ast
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from django.conf import settings
@@ -17,6 +17,9 @@ from runapp.errors import InvalidInput
 from runapp.models import RawData
 from runapp.services.files import check_name, decode_files, write_folder
 from runapp.tables import TableError, check_table
+
+#: A larger script is not even parsed, which takes a hundred times its size in memory.
+MAX_SPECIFIC_BYTES = 256 * 1024
 
 
 def raw_data_create(
@@ -133,14 +136,16 @@ def _specific_names(source: bytes) -> set[str] | None:
     Raises
     ------
     InvalidInput
-        If it is not Python.
+        If it is not Python, or too large for a script.
     """
+    if len(source) > MAX_SPECIFIC_BYTES:
+        raise InvalidInput("files", f"{SPECIFIC_FILE} is larger than {MAX_SPECIFIC_BYTES} bytes")
     try:
         tree = ast.parse(source, filename=SPECIFIC_FILE)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InvalidInput("files", f"{SPECIFIC_FILE} is not valid Python: {error}") from None
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _outermost(tree):
         if isinstance(node, ast.FunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.ImportFrom | ast.Import):
@@ -148,6 +153,16 @@ def _specific_names(source: bytes) -> set[str] | None:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
     return None if "*" in names else names
+
+
+def _outermost(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes of a module outside of its functions and classes, in no order."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
 
 
 def split_ask(*, raw_data: RawData, held_out_test: float, random_state: int) -> str:

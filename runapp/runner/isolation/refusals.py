@@ -32,12 +32,12 @@ REFUSED = {
     ),
     "mounts and roots": (
         "mount", "umount", "umount2", "pivot_root", "chroot", "open_tree", "open_tree_attr", "move_mount",
-        "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "statmount", "listmount", "quotactl", "quotactl_fd",
-        "swapon", "swapoff", "open_by_handle_at", "name_to_handle_at", "fanotify_init",
+        "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "statmount", "listmount", "quotactl",
+        "quotactl_fd", "swapon", "swapoff", "open_by_handle_at", "name_to_handle_at", "fanotify_init",
     ),
     "namespaces and identity": (
-        "unshare", "setns", "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid",
-        "setfsgid", "setgroups", "capset", "personality",
+        "unshare", "setns", "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid",
+        "setfsuid", "setfsgid", "setgroups", "capset", "personality",
     ),
     "kernel surface": (
         "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register",
@@ -46,7 +46,8 @@ REFUSED = {
         "lookup_dcookie", "nfsservctl", "sysfs", "_sysctl", "vmsplice",
     ),
     "clocks of the machine": (
-        "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "stime", "sethostname", "setdomainname",
+        "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "stime", "sethostname",
+        "setdomainname",
     ),
     "memory that no limit sees": (
         "memfd_create", "memfd_secret", "shmget", "shmat", "shmctl", "shmdt", "semget", "semop", "semctl",

@@ -25,9 +25,10 @@ _ALONE_SECONDS = 2.0
 _WARM_MODULES = (
     "calibration", "cluster", "compose", "covariance", "cross_decomposition", "decomposition",
     "discriminant_analysis", "dummy", "ensemble", "feature_extraction.text", "feature_selection",
-    "gaussian_process", "impute", "isotonic", "kernel_approximation", "kernel_ridge", "linear_model", "manifold",
-    "metrics", "mixture", "model_selection", "multiclass", "multioutput", "naive_bayes", "neighbors", "neural_network", "pipeline",
-    "preprocessing", "random_projection", "semi_supervised", "svm", "tree",
+    "gaussian_process", "impute", "isotonic", "kernel_approximation", "kernel_ridge", "linear_model",
+    "manifold", "metrics", "mixture", "model_selection", "multiclass", "multioutput", "naive_bayes",
+    "neighbors", "neural_network", "pipeline", "preprocessing", "random_projection", "semi_supervised",
+    "svm", "tree",
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import errno
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -442,12 +442,20 @@ def test_a_message_that_leads_out_of_the_folders_is_refused(
     assert launcher.jobs == []
 
 
+@pytest.fixture
+def without_time_limits() -> Iterator[None]:
+    """A worker that was started without time limits, and is again at the end."""
+    before = (app.conf.task_soft_time_limit, app.conf.task_time_limit)
+    app.conf.task_soft_time_limit = app.conf.task_time_limit = None
+    yield
+    app.conf.task_soft_time_limit, app.conf.task_time_limit = before
+
+
+@pytest.mark.usefixtures("without_time_limits")
 def test_the_deadline_lies_before_the_workers_limits(
-    task: FoldTask, exchange: Exchange, rings: Rings, launcher: FakeLauncher, monkeypatch: pytest.MonkeyPatch
+    task: FoldTask, exchange: Exchange, rings: Rings, launcher: FakeLauncher
 ) -> None:
     worker = type("Worker", (), {"soft_time_limit": 60, "time_limit": 90})()
-    monkeypatch.setattr(app.conf, "task_soft_time_limit", None)
-    monkeypatch.setattr(app.conf, "task_time_limit", None)
     run(task)
     tasks._keep_time_limits(worker)
     run(dataclasses.replace(task, task_id=str(uuid.uuid4())))
