@@ -20,6 +20,9 @@ PROTOCOL_VERSION = 1
 #: Encoded indices longer than this many characters travel by the shared disk, not by the broker.
 INLINE_INDICES_CHARS = 64 * 1024
 
+#: Most numbers that each of a fold's two predictions may hold; an outcome file has room for both.
+MAX_PREDICTIONS = 50_000_000
+
 #: How often in all a fold is started when it was lost through datarun's own fault.
 MAX_ATTEMPTS = 3
 
@@ -106,6 +109,10 @@ class TaskName(StrEnum):
     SPLIT = "runapp.tasks.split_train_test"
     SAVE = "runapp.tasks.save_submission_fold_db"
     SWEEP = "runapp.tasks.sweep"
+
+
+#: Name of the remote control command by which a runner tells its state.
+RUNNER_STATUS = "runner_status"
 
 
 def _fits(value: object, annotation: Any) -> bool:
