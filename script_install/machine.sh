@@ -203,6 +203,18 @@ switch_release() {
     printf 'release %s\n' "$release"
 }
 
+# Keep the current release and the two before it, and their virtual environments.
+remove_old_releases() {
+    local folder
+    find "$releases" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %p\n' | sort -rn | tail -n +4 | cut -d ' ' -f 2- |
+        while IFS= read -r folder; do
+            [[ $folder == "$(readlink "$current")" ]] || rm -rf "$folder"
+        done
+    for folder in "$venvs"/*; do
+        readlink "$releases"/*/.venv | grep -qxF -- "$folder" || rm -rf "$folder"
+    done
+}
+
 # keep_settings NAME: keep the file of settings for the next deployment, for root alone.
 keep_settings() {
     [[ $settings_file == "$configuration/$1" ]] || put "$configuration/$1" 600 root:root <"$settings_file"

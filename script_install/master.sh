@@ -253,4 +253,5 @@ deploy_master() {
     step "check" check_web
     keep_settings env.sh
     step "release for the runners" tell_release datarun
+    remove_old_releases
 }

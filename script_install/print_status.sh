@@ -22,10 +22,9 @@ main() {
     local worker disk answer
     worker=$(systemctl is-active "$runner_unit" || true)
     disk=$(disk_state)
-    answer="no answer"
-    ! worker_answers >/dev/null 2>&1 || answer="answers"
+    answer=$(worker_state 2>&1 | tail -n 1) || true
     printf 'worker %s, %s; shared disk %s; line %s; release %s\n' "$worker" "$answer" "$disk" "$(<"$line_file")" "$release"
-    [[ $worker == active && $answer == answers && $disk == mounted ]] || fail "this runner takes no folds"
+    [[ $worker == active && $answer == takes*isolation* && $disk == mounted ]] || fail "this runner is not as it should be"
 }
 
 disk_state() {

@@ -28,7 +28,6 @@ main() {
         go_back "$former" "$saved"
     fi
     rm -f "$saved"
-    remove_old_releases "$former"
 }
 
 go_back() {
@@ -38,17 +37,6 @@ go_back() {
     step "deploy the former release" bash "$1/script_install/deploy_master_from_image.sh"
     step_name="deploy"
     fail "the release $release could not be deployed; the master runs the former one, ${1##*/}, again. The reason is above."
-}
-
-# remove_old_releases FORMER: all but the current release and the former one.
-remove_old_releases() {
-    local folder
-    for folder in "$releases"/*; do
-        [[ $folder == "$1" || $folder == "$(readlink "$current")" ]] || rm -rf "$folder"
-    done
-    for folder in "$venvs"/*; do
-        readlink "$releases"/*/.venv | grep -qxF -- "$folder" || rm -rf "$folder"
-    done
 }
 
 main "$@"

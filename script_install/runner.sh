@@ -75,16 +75,18 @@ start_runner() {
     start_units "$runner_unit"
 }
 
-# The worker answers over the broker, so it takes folds.
+# The worker answers over the broker, and takes folds.
 check_worker() {
-    wait_for 90 "the worker does not answer; see: journalctl -u $runner_unit" worker_answers
+    local state deadline=$((SECONDS + 90))
+    until state=$(worker_state 2>&1); do
+        [[ $state != *"takes no folds"* ]] || fail "the worker $state"
+        ((SECONDS < deadline)) || fail "the worker does not answer; see: journalctl -u $runner_unit. $(tail -n 1 <<<"$state")"
+    done
     systemctl is-active --quiet "$runner_unit" || fail "$runner_unit does not run; see: journalctl -u $runner_unit"
-    journalctl -q -u "$runner_unit" -o cat -n 200 --no-pager | grep -iE 'isolation|sandbox' | tail -n 1 || true
+    printf 'the worker %s\n' "$state"
 }
 
-worker_answers() {
-    /usr/local/bin/datarun celery -A datarun inspect ping --timeout 3 --destination "runner@$(hostname)"
-}
+worker_state() { /usr/local/bin/datarun python "$current/script_install/worker_state.py"; }
 
 deploy_runner() {
     step "account" make_user celery
@@ -97,4 +99,5 @@ deploy_runner() {
     step "service" start_runner
     step "check" check_worker
     keep_settings env_runner.sh
+    remove_old_releases
 }

@@ -3,6 +3,7 @@ everything in it, even if this process is killed."""
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ while True:
     except ChildProcessError:
         signal.sigtimedwait([signal.SIGCHLD], 1)
 """
-_START_SECONDS = 20.0
+_END_SECONDS = 20.0
 
 
 class CommandFailed(Exception):
@@ -49,11 +50,12 @@ class Cage:
         self._process = subprocess.Popen(
             ["unshare", "--mount", "--pid", "--ipc", "--net", "--fork", "--kill-child", "--mount-proc",
              "--propagation", "private", sys.executable, "-c", _INIT],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=die_with_parent(),
         )  # fmt: skip
         assert self._process.stdout is not None
         if self._process.stdout.readline() != "ready\n":
-            raise CommandFailed("namespaces cannot be made here")
+            raise CommandFailed(f"namespaces cannot be made here: {self._process.communicate()[1]}")
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
         self.pid = int(children.split()[0])
         return self
@@ -61,8 +63,9 @@ class Cage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.wait(_START_SECONDS)
+        # Its pid 1 first: with that all others end, and only then does the process that waits for it.
+        os.kill(self.pid, signal.SIGKILL)
+        self._process.wait(_END_SECONDS)
 
     @property
     def network_namespace(self) -> str:

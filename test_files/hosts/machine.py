@@ -107,6 +107,13 @@ class Machine:
         self.cage.run("chroot", self._root, "chown", "-R", "ubuntu:", "/home/ubuntu/.ssh")
         use_proxy(Path(f"/proc/{self.cage.pid}/root{self._root}"), proxy)
 
+    def give_user_data(self, user_data: str) -> None:
+        """Put user-data where cloud-init finds it without a cloud."""
+        seed = "/var/lib/cloud/seed/nocloud"
+        self.cage.run("mkdir", "-p", f"{self._root}{seed}")
+        self.write(f"{seed}/meta-data", f"instance-id: {self.name}\nlocal-hostname: {self.name}\n")
+        self.write(f"{seed}/user-data", user_data)
+
     def _path(self, written: Path) -> Path:
         return self._root / written.relative_to(self.written)
 
@@ -242,6 +249,11 @@ class Machine:
         shutil.rmtree(self.folder / "disk")
         self._layers.insert(0, folder)
         self._mount(None)
+
+    def snapshot(self, folder: Path) -> tuple[Path, ...]:
+        """Copy the host's disk as it is at this moment; the layers above the fresh system that make another such host."""
+        run("cp", "--archive", self.written, folder, timeout_seconds=300)
+        return (folder, *self._layers[:-1])
 
     def remove(self) -> None:
         """Remove a host that is off, with its disk."""

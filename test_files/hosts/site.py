@@ -139,14 +139,18 @@ class Site:
         path.write_text("\n".join(lines) + ("\n" if final_newline else ""))
         return path
 
-    def machine(self, name: str, *, layers: tuple[Path, ...] = (), disk_mb: int | None = None) -> Machine:
-        """Make and boot a host; ``layers`` lie above the fresh system."""
+    def machine(
+        self, name: str, *, layers: tuple[Path, ...] = (), disk_mb: int | None = None, user_data: str = ""
+    ) -> Machine:
+        """Make and boot a host; ``layers`` lie above the fresh system, ``user_data`` is what the cloud hands it."""
         made = Machine(
             self.cage, name, address=address(NUMBERS[name]), layers=(*layers, self.base),
             folder=self.folder / name, disk_mb=disk_mb,
         )  # fmt: skip
         hosts = "".join(f"{address(number)} {other}\n" for other, number in NUMBERS.items())
         made.prepare(proxy=PROXY, authorized_key=self.key.with_suffix(".pub").read_text(), hosts=hosts)
+        if user_data:
+            made.give_user_data(user_data)
         made.boot()
         self.machines[name] = made
         return made

@@ -114,4 +114,5 @@ def test_packages_are_installed_on_all_runners_and_their_versions_told(deploymen
     printed = deployment.site.operator("runners_restart.sh", "list_runners.txt")
     assert printed.count("restarted") == 2
     printed = deployment.site.operator("runners_status.sh", "list_runners.txt")
-    assert printed.count("worker active, answers; shared disk mounted") == 2
+    assert printed.count("worker active, takes") == 2
+    assert printed.count("2 at a time, isolation full; shared disk mounted") == 2

@@ -1,13 +1,11 @@
 """Images of master and runner, machines started from them, and machines that datarun is removed from."""
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from test_files.hosts import bases
-from test_files.hosts.deployment import HOSTS, Deployment
+from test_files.hosts.deployment import Deployment
 from test_files.hosts.machine import Machine, wait_until
 from test_files.hosts.network import address
 from test_files.hosts.site import NUMBERS
@@ -17,14 +15,10 @@ _SPARE = address(NUMBERS["spare"])
 _PLACES = "/etc /home /root /opt/datarun/releases /var/lib /var/log /var/backups /tmp"
 
 
-def _layers(deployment: Deployment, name: str) -> tuple[Path, ...]:
-    """The disk of a deployed host, as layers for another one."""
-    return (bases.cache_folder() / f"deployed-{deployment.site.base.name}" / name,)
-
-
-def _make_image(deployment: Deployment, name: str, option: str = "") -> Path:
-    """Turn a copy of a deployed host into an image; the layer that makes it one."""
-    spare = deployment.site.machine("spare", layers=_layers(deployment, name))
+def _make_image(deployment: Deployment, name: str, option: str = "") -> tuple[Path, ...]:
+    """Turn a copy of a deployed host into an image; the layers that a host started from it has."""
+    layers = deployment.machine(name).snapshot(deployment.site.folder / f"copy-{name}")
+    spare = deployment.site.machine("spare", layers=layers)
     spare.run("apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends cloud-init "
               ">/dev/null", timeout_seconds=300)  # fmt: skip
     spare.run(f"bash /home/datarun/script_install/make_image.sh --yes {option}", timeout_seconds=120)
@@ -32,7 +26,7 @@ def _make_image(deployment: Deployment, name: str, option: str = "") -> Path:
     layer = deployment.site.folder / f"image-{name}"
     spare.become_layer(layer)
     _discard(deployment, spare)
-    return layer
+    return (layer, *layers)
 
 
 def _discard(deployment: Deployment, machine: Machine) -> None:
@@ -44,7 +38,7 @@ def _discard(deployment: Deployment, machine: Machine) -> None:
 
 @pytest.fixture(scope="module")
 def runner_image(deployment: Deployment) -> tuple[Path, ...]:
-    return (_make_image(deployment, "runner1", "--keep-disk-key"), *_layers(deployment, "runner1"))
+    return _make_image(deployment, "runner1", "--keep-disk-key")
 
 
 @pytest.fixture
@@ -73,7 +67,6 @@ def test_a_runner_is_deployed_from_its_image_without_a_download_and_removed(
 ) -> None:
     spare, site = from_runner_image, deployment.site
     spare.run("rm -f /etc/pip.conf /etc/apt/apt.conf.d/98proxy")
-    site.upgrade_image(spare)
     site.write_list(f"{_SPARE} 1 L 60 50")
     printed = site.operator("scp_runner_from_image.sh", "list_runners.txt", str(site.disk_key))
     assert "The runner is up: 1 L 60 50" in printed
@@ -92,7 +85,6 @@ def test_a_runner_deploys_itself_from_its_user_data(deployment: Deployment, runn
     deployment.machine("master").run(f"bash /home/datarun/script_install/allow_runners.sh {_SPARE}")
     spare = site.machine("spare", layers=runner_image, user_data=userdata)
     try:
-        site.upgrade_image(spare)
         wait_until(
             lambda: "runner@spare:" in deployment.machine("master").run(
                 "datarun celery -A datarun inspect ping --timeout 3", check=False
@@ -104,3 +96,32 @@ def test_a_runner_deploys_itself_from_its_user_data(deployment: Deployment, runn
         log = spare.run("tail -n 40 /var/log/cloud-init-output.log", check=False)
         _discard(deployment, spare)
     assert "The runner is up: 2 H 90 80" in log
+
+
+def test_a_master_is_deployed_from_its_image_and_removed(deployment: Deployment) -> None:
+    site = deployment.site
+    layers = _make_image(deployment, "master")
+    # A disk of its own: two masters on one would take each other's results.
+    site.machines["disk"].run("install -d -o science -g science ~science/other")
+    spare = site.machine("spare", layers=layers)
+    try:
+        spare.run("rm -f /etc/pip.conf /etc/apt/apt.conf.d/98proxy")
+        settings = site.settings | {"SCIENCEFS_DATARUN": "other"}
+        scripts = "/home/datarun/script_install"
+        spare.write("/tmp/env.sh", "".join(f"export {name}='{value}'\n" for name, value in settings.items()))
+        spare.write("/tmp/disk_key", site.disk_key.read_text())
+        spare.run(f"install -m 600 /tmp/env.sh /tmp/disk_key {scripts}/ && rm /tmp/env.sh /tmp/disk_key")
+        printed = site.ssh("spare", "cd /home/datarun/script_install && bash deploy_master_from_image.sh")
+        assert "The master is up" in printed
+        assert "installed:" not in printed
+        assert "created the superuser admin" in printed
+        answer = spare.run("curl --silent --insecure --output /dev/null --write-out '%{http_code}' "
+                           f"--user 'admin:{settings['USER_PSWD']}' https://{_SPARE}/runapp/rawdata/")  # fmt: skip
+        assert answer == "200"
+        spare.run("bash /home/datarun/script_install/uninstall.sh --yes --with-database", timeout_seconds=120)
+        assert spare.run("ls -d /opt/datarun /etc/datarun /home/datarun /var/lib/datarun 2>/dev/null || true") == ""
+        assert "datarun_db" not in spare.run("runuser -u postgres -- psql -Atc '\\l'")
+        ports = spare.run("ss -H -ltn | awk '{ print $4 }' | grep -vE '^(127\\.|\\[::1\\])'")
+        assert {line.rsplit(":", 1)[1] for line in ports.splitlines()} == {"22"}
+    finally:
+        _discard(deployment, spare)
