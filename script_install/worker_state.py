@@ -1,4 +1,4 @@
-"""Print the state of this machine's worker: whether it takes folds, from which queues, and how it isolates them.
+"""Print whether this machine's worker takes folds, from which queues, and how it isolates them.
 
     datarun python /home/datarun/script_install/worker_state.py
 

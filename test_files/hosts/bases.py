@@ -70,7 +70,8 @@ useradd --create-home --shell /bin/bash ubuntu 2>/dev/null || id ubuntu >/dev/nu
 echo 'ubuntu ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/90-cloud-init-users
 rm -f /etc/ssh/ssh_host_* /etc/machine-id
 touch /etc/machine-id
-systemctl mask --quiet systemd-networkd-wait-online.service console-getty.service apt-daily.timer apt-daily-upgrade.timer
+systemctl mask --quiet systemd-networkd-wait-online.service console-getty.service
+systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer
 """
 
 
@@ -106,8 +107,9 @@ def use_proxy(root: Path, address: str) -> None:
 def _pip_index() -> str:
     """The package index that this machine's pip is told to use; empty for the public one."""
     try:
-        return os.environ.get("PIP_INDEX_URL") or run(
-            sys.executable, "-m", "pip", "config", "get", "global.index-url"
-        ).strip()
+        return (
+            os.environ.get("PIP_INDEX_URL")
+            or run(sys.executable, "-m", "pip", "config", "get", "global.index-url").strip()
+        )
     except CommandFailed:
         return ""  # no such setting

@@ -99,7 +99,9 @@ def run(
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         printed = (error.stdout or b"").decode(errors="replace")
-        raise CommandFailed(f"{shlex.join(map(str, command))}: not done in {timeout_seconds} s\n{printed}") from None
+        raise CommandFailed(
+            f"{shlex.join(map(str, command))}: not done in {timeout_seconds} s\n{printed}"
+        ) from None
     printed = done.stdout.decode(errors="replace")
     if check and done.returncode:
         raise CommandFailed(f"{shlex.join(map(str, command))}: exit code {done.returncode}\n{printed}")
@@ -118,7 +120,7 @@ def why_no_hosts() -> str:
             cage.run("ip", "link", "add", "probe0", "type", "veth", "peer", "probe1")
     except CommandFailed as error:
         return f"the kernel does not allow what test hosts need: {error}"
-    if not os.path.exists("/dev/fuse"):
+    if not Path("/dev/fuse").exists():
         return "the kernel has no FUSE, which the shared disk needs"
     return ""
 

@@ -1,6 +1,3 @@
-import json
-import shutil
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,7 +5,7 @@ import pytest
 from test_files.hosts.bases import SUITES
 from test_files.hosts.cage import why_no_hosts
 from test_files.hosts.deployment import Deployment
-from test_files.hosts.site import Site, steps
+from test_files.hosts.site import Site
 
 _REASON = why_no_hosts()
 
@@ -35,13 +32,6 @@ def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
 @pytest.fixture(scope="session", params=list(SUITES))
 def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
-    """A master, two runners and a host with the shared disk, deployed by the scripts; one Ubuntu after the other."""
+    """A master, two runners and the shared disk, deployed by the scripts; one Ubuntu after the other."""
     with Site(request.param) as site:
         yield Deployment.make(site)
-
-
-@pytest.fixture(scope="session", params=list(SUITES))
-def fresh_site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A site without hosts."""
-    with Site(request.param) as site:
-        yield site

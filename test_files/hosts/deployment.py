@@ -4,15 +4,14 @@ import dataclasses
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-import requests
-
 from test_files.hosts import bases
-from test_files.hosts.cage import CommandFailed, run
 from test_files.hosts.machine import Machine, wait_until
 from test_files.hosts.network import address
+from test_files.hosts.process_watch import ProcessWatch
 from test_files.hosts.site import NUMBERS, Site, steps
 
 HOSTS = ("disk", "master", "runner1", "runner2")
@@ -24,14 +23,16 @@ LINES = {"runner1": "2 L,celery 120 100", "runner2": "2 H,L 120 100"}
 class Deployment:
     """What the scripts made of a site.
 
-    ``printed`` is what they printed, ``seconds`` how long each took, ``from_cache`` whether the hosts had been deployed
-    before, by an earlier run, so that the scripts only brought them up to date.
+    ``printed`` is what they printed, ``seconds`` how long each took, ``from_cache`` whether an earlier run
+    had deployed the hosts, so that the scripts only brought them up to date. ``watch`` looked at all processes
+    meanwhile.
     """
 
     site: Site
     from_cache: bool
     printed: dict[str, str]
     seconds: dict[str, float]
+    watch: ProcessWatch
 
     @classmethod
     def make(cls, site: Site) -> Self:
@@ -42,14 +43,15 @@ class Deployment:
         if from_cache:
             layers = {name: (cache / name,) for name in HOSTS}
             site.take_identity(cache / "operator")
-        made = cls(site, from_cache, {}, {})
+        made = cls(site, from_cache, {}, {}, ProcessWatch(site.secrets().values()))
         site.boot_disk(layers=layers.get("disk", ()))
         site.machine("master", layers=layers.get("master", ()))
-        made._timed("master", site.deploy_master)
-        for name in LINES:
-            site.machine(name, layers=layers.get(name, ()))
-        site.write_list(*made.lines(), final_newline=False)
-        made._timed("runners", site.deploy_runners)
+        with made.watch:
+            made._timed("master", site.deploy_master)
+            for name in LINES:
+                site.machine(name, layers=layers.get(name, ()))
+            site.write_list(*made.lines(), final_newline=False)
+            made._timed("runners", site.deploy_runners)
         if not from_cache:
             made._keep(cache)
         return made
@@ -57,9 +59,9 @@ class Deployment:
     def lines(self) -> list[str]:
         return [f"{address(NUMBERS[name])} {line}" for name, line in LINES.items()]
 
-    def _timed(self, name: str, deploy: object) -> None:
+    def _timed(self, name: str, deploy: Callable[[], str]) -> None:
         began = time.monotonic()
-        self.printed[name] = deploy()  # type: ignore[operator]
+        self.printed[name] = deploy()
         self.seconds[name] = time.monotonic() - began
 
     def _keep(self, cache: Path) -> None:
@@ -82,7 +84,9 @@ class Deployment:
 
     def wait_until_up(self, *, timeout_seconds: float = 180) -> None:
         """Wait until the master's web server answers, and every runner's worker."""
-        wait_until(lambda: self.status("/runapp/") == 401, "the master answers", timeout_seconds=timeout_seconds)
+        wait_until(
+            lambda: self.status("/runapp/") == 401, "the master answers", timeout_seconds=timeout_seconds
+        )
         wait_until(self.workers_answer, "all workers answer", timeout_seconds=timeout_seconds)
 
     def workers_answer(self, *, but: str = "") -> bool:
@@ -95,13 +99,17 @@ class Deployment:
 
     def wait_for_other_workers(self, name: str, *, timeout_seconds: float = 60) -> None:
         """Wait until the master misses the worker of a host, and only that."""
-        wait_until(lambda: self.workers_answer(but=name), f"{name} is missed", timeout_seconds=timeout_seconds)
+        wait_until(
+            lambda: self.workers_answer(but=name), f"{name} is missed", timeout_seconds=timeout_seconds
+        )
 
     def wait_until_disk_is_away(self, name: str, *, timeout_seconds: float = 90) -> None:
         """Wait until a host can no longer read the shared disk."""
         probe = "timeout 30 ls /mnt/datarun/submission >/dev/null 2>&1 && echo there || echo away"
         machine = self.machine(name)
-        wait_until(lambda: "away" in machine.run(probe), f"{name} sees no disk", timeout_seconds=timeout_seconds)
+        wait_until(
+            lambda: "away" in machine.run(probe), f"{name} sees no disk", timeout_seconds=timeout_seconds
+        )
 
     def status(self, path: str) -> int:
         """The status of a page of the master's web server, for a stranger on the operator's network."""
@@ -113,7 +121,15 @@ class Deployment:
         host = address(NUMBERS["master"])
         certificate = self.site.scripts / "certificates" / f"{host}.crt"
         return self.site.cage.run(
-            "curl", "--silent", "--max-time", "20", "--cacert", certificate, *options, f"https://{host}{path}", check=False
+            "curl",
+            "--silent",
+            "--max-time",
+            "20",
+            "--cacert",
+            certificate,
+            *options,
+            f"https://{host}{path}",
+            check=False,
         )
 
     def as_admin(self, path: str, *options: str) -> str:
@@ -122,7 +138,9 @@ class Deployment:
 
     def table(self) -> str:
         """How long each script and step took, in words."""
-        lines = [f"Ubuntu {self.site.release}" + (", brought up to date" if self.from_cache else ", from nothing")]
+        lines = [
+            f"Ubuntu {self.site.release}" + (", brought up to date" if self.from_cache else ", from nothing")
+        ]
         for name, printed in self.printed.items():
             lines.append(f"  {name}: {self.seconds[name]:.0f} s")
             lines += [f"    {step.seconds:4d} s  {step.where} {step.name}" for step in steps(printed)]

@@ -16,6 +16,7 @@ PREFIX_LENGTH = 24
 _BOOT_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.1
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Without a control group of its own each host's systemd would meddle with the others' services.
 _CGROUP_TREES = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
@@ -58,7 +59,14 @@ class Machine:
     """
 
     def __init__(
-        self, cage: Cage, name: str, *, address: str, layers: Sequence[Path], folder: Path, disk_mb: int | None = None
+        self,
+        cage: Cage,
+        name: str,
+        *,
+        address: str,
+        layers: Sequence[Path],
+        folder: Path,
+        disk_mb: int | None = None,
     ) -> None:
         self.cage, self.name, self.address = cage, name, address
         self.folder = folder
@@ -87,7 +95,11 @@ class Machine:
         run_in("ip", "netns", "add", self.name)
         run_in("ip", "link", "add", cage_end, "type", "veth", "peer", "name", host_end, "netns", self.name)
         run_in("ip", "link", "set", cage_end, "master", BRIDGE, "up")
-        for command in (f"addr add {self.address}/{PREFIX_LENGTH} dev {host_end}", f"link set {host_end} up", "link set lo up"):
+        for command in (
+            f"addr add {self.address}/{PREFIX_LENGTH} dev {host_end}",
+            f"link set {host_end} up",
+            "link set lo up",
+        ):
             run_in("ip", "-netns", self.name, *command.split())
 
     def prepare(self, *, proxy: str, authorized_key: str, hosts: str) -> None:
@@ -103,7 +115,9 @@ class Machine:
         self.write("/home/ubuntu/.ssh/authorized_keys", authorized_key)
         key = root / "etc/ssh/ssh_host_ed25519_key"
         if not (self._root / "etc/ssh/ssh_host_ed25519_key").exists():
-            self.cage.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", self._path(key))
+            self.cage.run(
+                "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", self._path(key)
+            )
         self.cage.run("chroot", self._root, "chown", "-R", "ubuntu:", "/home/ubuntu/.ssh")
         use_proxy(Path(f"/proc/{self.cage.pid}/root{self._root}"), proxy)
 
@@ -131,7 +145,8 @@ class Machine:
         self._nspawn = subprocess.Popen(
             self.cage.inside([
                 "sh", "-c", _IN_OWN_CGROUP, "sh", self._cgroup,
-                "nice", "--adjustment=3", "systemd-nspawn", "--quiet", "--boot", f"--directory={self._root}", f"--machine={self.name}",
+                "nice", "--adjustment=3", "systemd-nspawn", "--quiet", "--boot", f"--directory={self._root}",
+                f"--machine={self.name}",
                 "--register=no", "--keep-unit", f"--network-namespace-path=/run/netns/{self.name}",
                 "--bind=/dev/fuse", "--resolv-conf=off", "--timezone=off", "--capability=CAP_NET_ADMIN",
                 "--console=pipe", "--kill-signal=SIGRTMIN+4",
@@ -154,7 +169,7 @@ class Machine:
     @property
     def leader(self) -> int:
         """Pid, here, of the host's pid 1."""
-        if self._leader is None or not os.path.exists(f"/proc/{self._leader}"):
+        if self._leader is None or not Path(f"/proc/{self._leader}").exists():
             network = self.cage.run("stat", "--format=%i", "--dereference", f"/run/netns/{self.name}").strip()
             found = [pid for pid in self._pids_in_network(int(network)) if _is_init(pid)]
             if not found:
@@ -167,7 +182,7 @@ class Machine:
         found = []
         for entry in os.listdir("/proc"):
             try:
-                if entry.isdigit() and os.stat(f"/proc/{entry}/ns/net").st_ino == inode:
+                if entry.isdigit() and Path(f"/proc/{entry}/ns/net").stat().st_ino == inode:
                     found.append(int(entry))
             except OSError:
                 continue  # it ended meanwhile
@@ -175,21 +190,23 @@ class Machine:
 
     def run(self, script: str, *, timeout_seconds: float = 60, check: bool = True, user: str = "root") -> str:
         """Run a bash script on the host without ssh, as its console would; what it printed."""
-        command = ["bash", "-c", script] if user == "root" else ["runuser", "-u", user, "--", "bash", "-c", script]
+        command = (
+            ["bash", "-c", script] if user == "root" else ["runuser", "-u", user, "--", "bash", "-c", script]
+        )
         return run(
-            "nsenter", "--target", str(self.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd",
-            "--", "env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8",
+            "nsenter", "--target", str(self.leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--root",
+            "--wd", "--", "env", "-i", f"PATH={_PATH}", "LC_ALL=C.UTF-8",
             *command,
             timeout_seconds=timeout_seconds, check=check,
         )  # fmt: skip
 
     def processes(self) -> list[int]:
         """Pids, here, of all processes of the host."""
-        namespace = os.stat(f"/proc/{self.leader}/ns/pid").st_ino
+        namespace = Path(f"/proc/{self.leader}/ns/pid").stat().st_ino
         found = []
         for entry in os.listdir("/proc"):
             try:
-                if entry.isdigit() and os.stat(f"/proc/{entry}/ns/pid").st_ino == namespace:
+                if entry.isdigit() and Path(f"/proc/{entry}/ns/pid").stat().st_ino == namespace:
                     found.append(int(entry))
             except OSError:
                 continue
@@ -245,13 +262,13 @@ class Machine:
     def become_layer(self, folder: Path) -> None:
         """Move what the host, which is off, has written to ``folder``; it goes on on top of that."""
         self.cage.run("umount", self._root)
-        os.rename(self.written, folder)
+        self.written.rename(folder)
         shutil.rmtree(self.folder / "disk")
         self._layers.insert(0, folder)
         self._mount(None)
 
     def snapshot(self, folder: Path) -> tuple[Path, ...]:
-        """Copy the host's disk as it is at this moment; the layers above the fresh system that make another such host."""
+        """Copy the host's disk as it is now; the layers above the fresh system for another such host."""
         run("cp", "--archive", self.written, folder, timeout_seconds=300)
         return (folder, *self._layers[:-1])
 
@@ -268,7 +285,7 @@ def remove_cgroups(pattern: str = f"{_CGROUP_PREFIX}*") -> None:
         for top in Path(tree).glob(pattern):
             for folder, _, _ in os.walk(top, topdown=False):
                 try:
-                    os.rmdir(folder)
+                    Path(folder).rmdir()
                 except OSError:
                     continue  # a process is in it, or below
 

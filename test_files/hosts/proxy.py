@@ -62,7 +62,8 @@ class Handler(BaseHTTPRequestHandler):
             self._relay(upstream)
         self.close_connection = True
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def _connect(self, host: str, port: int) -> socket.socket | None:
         if port not in _PORTS:

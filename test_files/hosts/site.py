@@ -1,4 +1,4 @@
-"""Everything an operator deploys: a master, two runners, a host with the shared disk, and the operator's own folder."""
+"""Everything an operator deploys: master, runners, a host with the shared disk; and the operator's folder."""
 
 import dataclasses
 import json
@@ -48,7 +48,9 @@ class Site:
 
     def __enter__(self) -> Self:
         _remove_abandoned_folders()
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=bases.cache_folder()))
+        self.folder = Path(
+            tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=bases.cache_folder())
+        )
         self.cage = Cage().__enter__()
         try:
             self._proxy = make_network(self.cage)
@@ -77,7 +79,8 @@ class Site:
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key.name, "-f", key)
         self.ssh_config = self.home / "ssh_config"
         self.ssh_config.write_text(
-            f"Host *\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n  UserKnownHostsFile {self.home}/known_hosts\n"
+            f"Host *\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n"
+            f"  UserKnownHostsFile {self.home}/known_hosts\n"
             "  LogLevel ERROR\n"
         )
         self.project = self.home / "datarun"
@@ -113,6 +116,10 @@ class Site:
             "RMQ_VHOST": "datarun",
         }
 
+    def secrets(self) -> dict[str, str]:
+        """The settings that nobody may see, by name."""
+        return {name: value for name, value in self.settings.items() if name.endswith(("_PASSWORD", "_PSWD"))}
+
     @property
     def runner_settings(self) -> dict[str, str]:
         names = (
@@ -121,15 +128,19 @@ class Site:
         )  # fmt: skip
         return {name: self.settings[name] for name in names} | {"IP_MASTER": address(NUMBERS["master"])}
 
-    def write_settings(self, changes: Mapping[str, str | None] = {}) -> None:  # noqa: B006 - never written
-        """Write env.sh, as release 0.4 documents it, and env_runner.sh; a change to None leaves a variable out."""
+    def write_settings(self, changes: Mapping[str, str | None] = {}) -> None:
+        """Write env.sh, as release 0.4 documents it, and env_runner.sh; a change to None
+        leaves a variable out."""
         for name, values in (("env.sh", self.settings), ("env_runner.sh", self.runner_settings)):
             lines = [
-                f"export {key}='{value}'" for key, value in (values | dict(changes)).items() if value is not None
+                f"export {key}='{value}'"
+                for key, value in (values | dict(changes)).items()
+                if value is not None
             ]
             if name == "env.sh":
                 lines.append(
-                    "export IP_MASTER=$(/sbin/ifconfig eth0 | grep \"inet addr\" | awk -F: '{print $2}' | awk '{print $2}'"
+                    'export IP_MASTER=$(/sbin/ifconfig eth0 | grep "inet addr" '
+                    "| awk -F: '{print $2}' | awk '{print $2}'"
                 )
             (self.scripts / name).write_text("\n".join(lines) + "\n")
 
@@ -142,7 +153,7 @@ class Site:
     def machine(
         self, name: str, *, layers: tuple[Path, ...] = (), disk_mb: int | None = None, user_data: str = ""
     ) -> Machine:
-        """Make and boot a host; ``layers`` lie above the fresh system, ``user_data`` is what the cloud hands it."""
+        """Make and boot a host; ``layers`` lie above the fresh system, the cloud hands it ``user_data``."""
         made = Machine(
             self.cage, name, address=address(NUMBERS[name]), layers=(*layers, self.base),
             folder=self.folder / name, disk_mb=disk_mb,
@@ -166,23 +177,33 @@ class Site:
         )
         return disk
 
-    def operator(self, script: str, *arguments: str, timeout_seconds: float = _DEPLOY_SECONDS, check: bool = True) -> str:
-        """Run one of the scripts on the operator's computer, in the folder script_install; what it printed."""
-        return self.at_operator(f"bash {script} {' '.join(arguments)}", timeout_seconds=timeout_seconds, check=check)
+    def operator(
+        self, script: str, *arguments: str, timeout_seconds: float = _DEPLOY_SECONDS, check: bool = True
+    ) -> str:
+        """Run one of the scripts on the operator's computer, in script_install; what it printed."""
+        return self.at_operator(
+            f"bash {script} {' '.join(arguments)}", timeout_seconds=timeout_seconds, check=check
+        )
 
-    def at_operator(self, command: str, *, timeout_seconds: float = _DEPLOY_SECONDS, check: bool = True) -> str:
+    def at_operator(
+        self, command: str, *, timeout_seconds: float = _DEPLOY_SECONDS, check: bool = True
+    ) -> str:
         """Run a shell command on the operator's computer, in the folder script_install."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         return self.cage.run(
-            "env", "-i", f"PATH={path}", f"HOME={self.home}", "LC_ALL=C.UTF-8", f"DR_SSH_CONFIG={self.ssh_config}",
+            "env", "-i", f"PATH={path}", f"HOME={self.home}", "LC_ALL=C.UTF-8",
+            f"DR_SSH_CONFIG={self.ssh_config}",
             "nice", "bash", "-c", f"cd {self.scripts} && {command}",
             timeout_seconds=timeout_seconds, check=check,
         )  # fmt: skip
 
-    def ssh(self, name: str, command: str, *, timeout_seconds: float = _DEPLOY_SECONDS, check: bool = True) -> str:
+    def ssh(
+        self, name: str, command: str, *, timeout_seconds: float = _DEPLOY_SECONDS, check: bool = True
+    ) -> str:
         """Log in at a host as an operator does, and run a command there."""
         return self.at_operator(
-            f"ssh -F {self.ssh_config} -o BatchMode=yes -o StrictHostKeyChecking=accept-new ubuntu@{address(NUMBERS[name])} '{command}'",
+            f"ssh -F {self.ssh_config} -o BatchMode=yes -o StrictHostKeyChecking=accept-new "
+            f"ubuntu@{address(NUMBERS[name])} '{command}'",
             timeout_seconds=timeout_seconds, check=check,
         )  # fmt: skip
 
@@ -204,7 +225,10 @@ def copy_project(folder: Path) -> None:
     """Copy what git knows of the project into ``folder``, as a clone would have it."""
     folder.mkdir(exist_ok=True)
     listed = subprocess.run(
-        ["git", "-c", f"safe.directory={BASE_DIR}", "ls-files", "-z"], cwd=BASE_DIR, capture_output=True, check=True
+        ["git", "-c", f"safe.directory={BASE_DIR}", "ls-files", "-z"],
+        cwd=BASE_DIR,
+        capture_output=True,
+        check=True,
     ).stdout
     for name in listed.decode().rstrip("\0").split("\0"):
         source = BASE_DIR / name

@@ -30,7 +30,9 @@ def _untouched(machine: Machine) -> bool:
 
 
 def test_a_master_is_not_begun_where_its_port_is_taken(deployment: Deployment, spare: Machine) -> None:
-    spare.run("mount -o remount,size=8g / 2>/dev/null; systemd-run --quiet --unit=other python3 -m http.server 80")
+    spare.run(
+        "mount -o remount,size=8g / 2>/dev/null; systemd-run --quiet --unit=other python3 -m http.server 80"
+    )
     deployment.site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
     deployment.site.operator("scp_master_stratuslab.sh", _SPARE, str(deployment.site.disk_key))
     spare.run("until ss -ltn | grep -q ':80 '; do sleep 0.1; done", timeout_seconds=30)
@@ -85,7 +87,8 @@ def test_a_variable_that_is_wrong_is_named_before_any_machine_is_asked(
     deployment.site.write_settings({name: value})
     try:
         printed = deployment.site.at_operator(
-            f"bash scp_master_stratuslab.sh 203.0.113.1 {deployment.site.disk_key}; echo exit code $?", timeout_seconds=5
+            f"bash scp_master_stratuslab.sh 203.0.113.1 {deployment.site.disk_key}; echo exit code $?",
+            timeout_seconds=5,
         )
     finally:
         deployment.site.write_settings()

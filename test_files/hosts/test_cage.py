@@ -1,6 +1,5 @@
 """Test hosts leave nothing behind, whatever ends the process that made them."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -25,12 +24,18 @@ with Site("24.04") as site:
 def test_hosts_end_with_the_process_that_made_them(number: signal.Signals) -> None:
     mounts = Path("/proc/self/mounts").read_text()
     maker = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM], cwd=BASE_DIR, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", _PROGRAM],
+        cwd=BASE_DIR,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert maker.stdout is not None
     pids = [int(pid) for pid in maker.stdout.readline().split()]
     assert len(pids) == 2
     maker.send_signal(number)
     maker.wait(60)
-    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "all are gone", timeout_seconds=20)
+    wait_until(
+        lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "all are gone", timeout_seconds=20
+    )
     assert Path("/proc/self/mounts").read_text() == mounts

@@ -67,7 +67,8 @@ def test_an_unreachable_runner_is_named_and_the_others_are_deployed(deployment: 
     deployment.site.write_list(f"{address(99)} 1 L 60 50", *deployment.lines())
     try:
         printed = deployment.site.at_operator(
-            f"bash scp_runner_stratuslab.sh list_runners.txt {deployment.site.disk_key}; echo exit code $?", check=False
+            f"bash scp_runner_stratuslab.sh list_runners.txt {deployment.site.disk_key}; echo exit code $?",
+            check=False,
         )
     finally:
         deployment.site.write_list(*deployment.lines(), final_newline=False)
@@ -83,8 +84,17 @@ def test_flower_is_seen_by_the_superuser_alone(deployment: Deployment) -> None:
     deployment.machine("master").run(
         "echo a-password-for-tests | datarun python manage.py createuser lise lise@example.org - 2>&1 | grep -v weak || true"
     )
-    assert "403" == deployment.curl(
-        "/flower/", "--user", "lise:a-password-for-tests", "--output", "/dev/null", "--write-out", "%{http_code}"
+    assert (
+        deployment.curl(
+            "/flower/",
+            "--user",
+            "lise:a-password-for-tests",
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_code}",
+        )
+        == "403"
     )
 
 

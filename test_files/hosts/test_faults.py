@@ -53,7 +53,9 @@ class Folds:
             )
         )
         self.submission: Submission = self._ask(
-            lambda: self._datarun.post_submission(data["id"], self._folder, folds=[(rows, rows[:1])] * _N_FOLDS)
+            lambda: self._datarun.post_submission(
+                data["id"], self._folder, folds=[(rows, rows[:1])] * _N_FOLDS
+            )
         )
         wait_until(lambda: 0 < self._n_finished() < _N_FOLDS, "some folds are done", timeout_seconds=120)
 
@@ -65,7 +67,9 @@ class Folds:
 
     def finish(self) -> list[FoldResult]:
         """Wait until all folds are final; their results."""
-        self._ask(lambda: self._datarun.wait(self.submission, timeout_seconds=_FINISH_SECONDS, progress=False))
+        self._ask(
+            lambda: self._datarun.wait(self.submission, timeout_seconds=_FINISH_SECONDS, progress=False)
+        )
         return self.results()
 
     def _ask(self, question: Callable[[], T]) -> T:
@@ -91,7 +95,9 @@ def _check(results: list[FoldResult], began: float, tell: Callable[[str], None],
                 for result in results if result.state != "TESTED"]  # fmt: skip
     tell(f"{fault}: {len(states)} folds final {time.monotonic() - began:.0f} s after the fault")
     assert not problems, "\n".join(problems)
-    predictions = {result.test_predictions.tobytes() for result in results if result.test_predictions is not None}
+    predictions = {
+        result.test_predictions.tobytes() for result in results if result.test_predictions is not None
+    }
     assert len(results) == _N_FOLDS
     assert len(predictions) == 1, "the same training must predict the same, whichever runner did it"
 
@@ -114,7 +120,9 @@ def test_a_runners_network_is_cut_and_mended(
     _check(folds.finish(), began, tell, "a runner without network")
 
 
-def test_the_disks_host_freezes_and_thaws(deployment: Deployment, folds: Folds, tell: Callable[[str], None]) -> None:
+def test_the_disks_host_freezes_and_thaws(
+    deployment: Deployment, folds: Folds, tell: Callable[[str], None]
+) -> None:
     folds.send()
     began = time.monotonic()
     disk = deployment.machine("disk")
@@ -134,7 +142,9 @@ def test_the_master_is_rebooted(deployment: Deployment, folds: Folds, tell: Call
     _check(folds.finish(), began, tell, "a rebooted master")
 
 
-def test_the_master_loses_its_power(deployment: Deployment, folds: Folds, tell: Callable[[str], None]) -> None:
+def test_the_master_loses_its_power(
+    deployment: Deployment, folds: Folds, tell: Callable[[str], None]
+) -> None:
     folds.send()
     began = time.monotonic()
     deployment.machine("master").cut_power()

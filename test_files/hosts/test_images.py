@@ -73,12 +73,24 @@ def test_a_runner_is_deployed_from_its_image_without_a_download_and_removed(
     assert "installed:" not in printed
     printed = spare.run("bash /home/datarun/script_install/uninstall.sh --yes")
     assert "datarun is removed" in printed
-    assert spare.run("ls -d /opt/datarun /etc/datarun /home/datarun /var/lib/datarun /mnt/datarun 2>/dev/null || true") == ""
-    assert spare.run("systemctl list-units --all --no-legend 'datarun*'; getent passwd celery || true; mount | grep sshfs || true") == ""
+    assert (
+        spare.run(
+            "ls -d /opt/datarun /etc/datarun /home/datarun /var/lib/datarun /mnt/datarun 2>/dev/null || true"
+        )
+        == ""
+    )
+    assert (
+        spare.run(
+            "systemctl list-units --all --no-legend 'datarun*'; getent passwd celery || true; mount | grep sshfs || true"
+        )
+        == ""
+    )
     site.write_list(*deployment.lines(), final_newline=False)
 
 
-def test_a_runner_deploys_itself_from_its_user_data(deployment: Deployment, runner_image: tuple[Path, ...]) -> None:
+def test_a_runner_deploys_itself_from_its_user_data(
+    deployment: Deployment, runner_image: tuple[Path, ...]
+) -> None:
     site = deployment.site
     userdata = site.operator("runner_userdata.sh", "'- 2 H 90 80'")
     assert "PRIVATE" not in userdata
@@ -119,7 +131,10 @@ def test_a_master_is_deployed_from_its_image_and_removed(deployment: Deployment)
                            f"--user 'admin:{settings['USER_PSWD']}' https://{_SPARE}/runapp/rawdata/")  # fmt: skip
         assert answer == "200"
         spare.run("bash /home/datarun/script_install/uninstall.sh --yes --with-database", timeout_seconds=120)
-        assert spare.run("ls -d /opt/datarun /etc/datarun /home/datarun /var/lib/datarun 2>/dev/null || true") == ""
+        assert (
+            spare.run("ls -d /opt/datarun /etc/datarun /home/datarun /var/lib/datarun 2>/dev/null || true")
+            == ""
+        )
         assert "datarun_db" not in spare.run("runuser -u postgres -- psql -Atc '\\l'")
         ports = spare.run("ss -H -ltn | awk '{ print $4 }' | grep -vE '^(127\\.|\\[::1\\])'")
         assert {line.rsplit(":", 1)[1] for line in ports.splitlines()} == {"22"}

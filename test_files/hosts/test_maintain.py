@@ -42,7 +42,9 @@ def _users(deployment: Deployment) -> str:
     )
 
 
-def test_an_upgrade_brings_all_machines_to_the_new_release(deployment: Deployment, tell: Callable[[str], None]) -> None:
+def test_an_upgrade_brings_all_machines_to_the_new_release(
+    deployment: Deployment, tell: Callable[[str], None]
+) -> None:
     before = _releases(deployment)
     (deployment.site.project / "CHANGES-of-the-test").write_text("another release\n")
     deployment.site.cage.run("git", "-C", deployment.site.project, "add", "--all")
@@ -78,7 +80,9 @@ def test_an_upgrade_that_fails_leaves_the_former_release_and_its_database(deploy
 
 def test_a_backup_is_put_back(deployment: Deployment) -> None:
     master = deployment.machine("master")
-    master.run("runuser -u datarun -- sh -c 'mkdir -p /mnt/datarun/data/kept && echo content >/mnt/datarun/data/kept/file'")
+    master.run(
+        "runuser -u datarun -- sh -c 'mkdir -p /mnt/datarun/data/kept && echo content >/mnt/datarun/data/kept/file'"
+    )
     printed = master.run("bash /home/datarun/script_install/backup.sh /var/backups", timeout_seconds=300)
     folder = next(line.split()[1] for line in printed.splitlines() if line.startswith("saved: "))
     assert master.run(f"stat -c %a {folder}").strip() == "700"
@@ -94,7 +98,9 @@ def test_a_backup_is_put_back(deployment: Deployment) -> None:
     deployment.wait_until_up()
 
 
-def test_a_folder_that_is_no_backup_is_refused_before_anything_stops(deployment: Deployment, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_backup_is_refused_before_anything_stops(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     master = deployment.machine("master")
     printed = master.run("bash /home/datarun/script_install/restore.sh /var/tmp; echo exit code $?")
     assert "holds no database.dump" in printed

@@ -36,6 +36,11 @@ def test_only_the_documented_ports_are_open(
     assert _open_ports(deployment, host, seen_from=seen_from) == ports
 
 
+def test_no_secret_was_an_argument_of_a_process_while_datarun_was_deployed(deployment: Deployment) -> None:
+    assert deployment.watch.n_looks > 10
+    assert deployment.watch.found == set()
+
+
 @pytest.mark.parametrize("host", ["master", "runner1", "runner2"])
 @pytest.mark.parametrize("name", _SECRETS)
 def test_no_secret_lies_where_others_can_read_it(deployment: Deployment, host: str, name: str) -> None:
@@ -57,7 +62,9 @@ def test_no_secret_lies_where_others_can_read_it(deployment: Deployment, host: s
 
 @pytest.mark.parametrize("host", ["runner1", "runner2"])
 @pytest.mark.parametrize("name", ["DR_DATABASE_PASSWORD", "USER_PSWD"])
-def test_a_runner_knows_neither_the_databases_password_nor_a_users(deployment: Deployment, host: str, name: str) -> None:
+def test_a_runner_knows_neither_the_databases_password_nor_a_users(
+    deployment: Deployment, host: str, name: str
+) -> None:
     machine = deployment.machine(host)
     machine.write("/root/.pattern", deployment.site.settings[name] + "\n")
     try:
@@ -72,7 +79,9 @@ def test_a_runner_knows_neither_the_databases_password_nor_a_users(deployment: D
 
 
 def test_the_accounts_of_services_cannot_read_the_disks_key(deployment: Deployment) -> None:
-    answer = deployment.machine("runner1").run("cat /etc/datarun/disk_key /etc/datarun/datarun.env", user="celery", check=False)
+    answer = deployment.machine("runner1").run(
+        "cat /etc/datarun/disk_key /etc/datarun/datarun.env", user="celery", check=False
+    )
     assert answer.count("Permission denied") == 2
 
 
