@@ -117,7 +117,10 @@ database_commands() {
 
 # Before it is installed, so that it never runs under a name and on addresses that it is not to have.
 configure_rabbitmq() {
-    install -d -m 755 /etc/rabbitmq /etc/systemd/system/epmd.socket.d
+    install -d -m 755 /etc/rabbitmq /etc/systemd/system/{epmd.socket,rabbitmq-server.service}.d
+    # It cannot end well once its port mapper has ended.
+    printf '[Unit]\nAfter=epmd.socket epmd.service\n' |
+        put /etc/systemd/system/rabbitmq-server.service.d/datarun.conf 644 root:root epmd.socket
     # Ubuntu's socket of Erlang's port mapper listens to everybody.
     printf '[Socket]\nListenStream=\nListenStream=127.0.0.1:4369\n' |
         put /etc/systemd/system/epmd.socket.d/datarun.conf 644 root:root epmd.socket rabbitmq-server.service

@@ -23,8 +23,8 @@ LINES = {"runner1": "2 L,celery 120 100", "runner2": "2 H,L 120 100"}
 class Deployment:
     """What the scripts made of a site.
 
-    ``printed`` is what they printed, ``seconds`` how long each took, ``from_cache`` whether an earlier run
-    had deployed the hosts, so that the scripts only brought them up to date. ``watch`` looked at all processes
+    ``printed`` is what they printed, ``seconds`` how long each took, ``from_cache`` whether an earlier
+    run had deployed the hosts, so that the scripts only brought them up to date. ``watch`` looked at all processes
     meanwhile.
     """
 
