@@ -3,6 +3,7 @@
 # To be sourced. Functions, those of library.sh, and these variables:
 #   scripts                          the folder of this file
 #   runner_addresses, runner_lines   what `read_runners` read, in the order of the file
+#   key                              file of the private key, as `check_fleet` was told; may be empty
 #   scratch                          a temporary folder, removed at the end
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -189,6 +190,19 @@ settings_for_runners() {
         RMQ_VHOST IP_MASTER DR_PYTHON "${account[@]}"; do
         [[ -z ${settings[$name]:-} ]] || printf "export %s='%s'\n" "$name" "${settings[$name]}"
     done
+}
+
+# check_fleet LIST KEY: settings, list and key of those who are to become runners; the settings are then in $scratch.
+check_fleet() {
+    read_settings "$scripts/env_runner.sh"
+    check_runner_settings
+    read_runners "$1"
+    key=$2
+    if disk_is_remote; then
+        [[ -n $key ]] || refuse_arguments "the private key of the shared disk is needed, since DR_DISK_PATH is not set"
+        check_key "$key"
+    fi
+    (umask 077 && settings_for_runners >"$scratch/env_runner.sh")
 }
 
 # allow_on_master: the master lets the runners in, by their addresses in the list and by those they come from.

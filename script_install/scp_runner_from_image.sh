@@ -28,15 +28,7 @@ main() {
 }
 
 check_before() {
-    read_settings "$here/env_runner.sh"
-    check_runner_settings
-    read_runners "$1"
-    key=${2:-}
-    if disk_is_remote; then
-        [[ -n $key ]] || refuse_arguments "the private key of the shared disk is needed, since DR_DISK_PATH is not set"
-        check_key "$key"
-    fi
-    (umask 077 && settings_for_runners >"$scratch/env_runner.sh")
+    check_fleet "$1" "${2:-}"
 }
 
 # deploy_one ADDRESS FIELD...: one runner, from its line.

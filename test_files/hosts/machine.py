@@ -114,7 +114,8 @@ class Machine:
         self.write("/etc/hosts", f"127.0.0.1 localhost\n{hosts}")
         self.write("/home/ubuntu/.ssh/authorized_keys", authorized_key)
         key = root / "etc/ssh/ssh_host_ed25519_key"
-        if not (self._root / "etc/ssh/ssh_host_ed25519_key").exists():
+        makes_its_own = self.path("/etc/systemd/system/datarun-host-keys.service")
+        if not (self.path("/etc/ssh/ssh_host_ed25519_key").exists() or makes_its_own.exists()):
             self.cage.run(
                 "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", self.name, "-f", self._path(key)
             )
@@ -149,6 +150,8 @@ class Machine:
                 f"--machine={self.name}",
                 "--register=no", "--keep-unit", f"--network-namespace-path=/run/netns/{self.name}",
                 "--bind=/dev/fuse", "--resolv-conf=off", "--timezone=off", "--capability=CAP_NET_ADMIN",
+                # A machine has no filter of system calls; the runner's sandbox needs these.
+                "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self",
                 "--console=pipe", "--kill-signal=SIGRTMIN+4",
             ]),
             stdin=subprocess.DEVNULL, stdout=self._console, stderr=subprocess.STDOUT,

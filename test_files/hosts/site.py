@@ -92,7 +92,8 @@ class Site:
     def take_identity(self, folder: Path) -> None:
         """Take over the keys and settings of an earlier operator, who deployed the hosts in the cache."""
         for path in folder.iterdir():
-            if path.is_file():
+            # Its settings of ssh name its own folder.
+            if path.is_file() and path.name != self.ssh_config.name:
                 shutil.copy2(path, self.home / path.name)
         self.settings = json.loads((folder / "settings.json").read_text())
         self.write_settings()
