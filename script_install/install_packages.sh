@@ -21,7 +21,7 @@ main() {
     umask 022
     [[ -x $current/.venv/bin/python ]] || fail "datarun is not deployed here"
     "$current/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
-        --constraint "$current/requirements.txt" -- "$@"
+        --constraint <(constraints "$current") -- "$@"
     remember_packages "$@"
     print_versions "$@"
 }

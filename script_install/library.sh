@@ -126,12 +126,21 @@ unquote() {
     printf '%s' "$text"
 }
 
+# Without another program, whose arguments others could see.
+is_placeholder() {
+    local placeholder
+    while IFS= read -r placeholder; do
+        [[ $1 != "$placeholder" ]] || return 0
+    done < <(placeholders)
+    return 1
+}
+
 # require_settings NAME...: each must hold a real value.
 require_settings() {
     local name
     for name in "$@"; do
         [[ -n ${settings[$name]:-} ]] || fail "the variable $name is not set; see env.sh.example for what it means"
-        ! placeholders | grep -qxF -- "${settings[$name]}" ||
+        ! is_placeholder "${settings[$name]}" ||
             fail "the variable $name still holds the documentation's placeholder; give it a real value"
     done
 }

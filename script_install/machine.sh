@@ -188,8 +188,11 @@ install_extra_packages() {
     local packages=$configuration/extra_packages.txt
     [[ -s $packages ]] || return 0
     "$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
-        --constraint "$1/requirements.txt" --requirement "$packages"
+        --constraint <(constraints "$1") --requirement "$packages"
 }
+
+# constraints FOLDER: the versions that FOLDER's requirements pin, as pip takes them for constraints.
+constraints() { sed -E 's/\[[^]]*\]//' "$1/requirements.txt"; }
 
 # switch_release UNIT...: make the release the current one; then UNITs have to be restarted.
 switch_release() {
@@ -199,7 +202,7 @@ switch_release() {
     fi
     [[ -L /home/datarun || ! -e /home/datarun ]] || fail "/home/datarun is in the way: it must become a link to $current"
     ln -sfnT "$current" /home/datarun
-    install -m 755 "$tree/script_install/config/datarun_command.sh" /usr/local/bin/datarun
+    put /usr/local/bin/datarun 755 root:root <"$tree/script_install/config/datarun_command.sh"
     printf 'release %s\n' "$release"
 }
 

@@ -134,17 +134,22 @@ configure_rabbitmq() {
 set_up_rabbitmq() {
     restart_port_mapper
     start_units rabbitmq-server.service
-    wait_for 90 "RabbitMQ does not answer; see: journalctl -u rabbitmq-server" rabbitmqctl --quiet await_startup --timeout 5
-    local user vhost=${settings[RMQ_VHOST]} users
+    # By the standard input: arguments are seen in the list of processes.
+    wait_for 90 "RabbitMQ does not take its settings; see: journalctl -u rabbitmq-server" import_definitions
+    ! rabbitmqctl --quiet list_users --no-table-headers | grep -q '^guest' || rabbitmqctl --quiet delete_user guest
+}
+
+import_definitions() {
+    rabbitmq_definitions | rabbitmqctl --quiet import_definitions
+}
+
+# Account, vhost and permissions; each call of rabbitmqctl takes seconds, so all in one.
+rabbitmq_definitions() {
+    local user vhost=${settings[RMQ_VHOST]}
     user=$(broker_user)
-    users=$(rabbitmqctl --quiet list_users --no-table-headers | cut -f 1)
-    ! grep -qx guest <<<"$users" || rabbitmqctl --quiet delete_user guest
-    grep -qxF -- "$user" <<<"$users" || broker_password | rabbitmqctl --quiet add_user "$user" >/dev/null
-    broker_password | rabbitmqctl --quiet authenticate_user "$user" >/dev/null 2>&1 ||
-        broker_password | rabbitmqctl --quiet change_password "$user" >/dev/null
-    rabbitmqctl --quiet list_vhosts --no-table-headers | grep -qxF -- "$vhost" || rabbitmqctl --quiet add_vhost "$vhost"
-    rabbitmqctl --quiet set_permissions --vhost "$vhost" "$user" '.*' '.*' '.*'
-    rabbitmqctl --quiet set_user_tags "$user" monitoring
+    printf '{"users": [{"name": "%s", "password": "%s", "tags": "monitoring"}], "vhosts": [{"name": "%s"}],' \
+        "$user" "$(broker_password)" "$vhost"
+    printf ' "permissions": [{"user": "%s", "vhost": "%s", "configure": ".*", "write": ".*", "read": ".*"}]}' "$user" "$vhost"
 }
 
 restart_port_mapper() {
@@ -156,7 +161,7 @@ restart_port_mapper() {
 }
 
 set_up_redis() {
-    sed "s|@PASSWORD@|$(broker_password | sed 's/[&|\\]/\\&/g')|" "$tree/script_install/config/redis.conf" |
+    { cat "$tree/script_install/config/redis.conf" && printf 'requirepass "%s"\n' "$(broker_password)"; } |
         put /etc/redis/datarun.conf 640 redis:redis redis-server.service
     # At the end of the distribution's file: the last line about a setting counts.
     { grep -vxF 'include /etc/redis/datarun.conf' /etc/redis/redis.conf && echo 'include /etc/redis/datarun.conf'; } |

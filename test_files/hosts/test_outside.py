@@ -51,7 +51,7 @@ def test_no_secret_lies_where_others_can_read_it(deployment: Deployment, host: s
             "{ cat /proc/[0-9]*/cmdline | tr '\\0' ' '; } 2>/dev/null | grep -F -f /root/.pattern\n"
             "journalctl -q --no-pager -o cat | grep -F -f /root/.pattern\n"
             "grep -rlF -f /root/.pattern /var/log 2>/dev/null\n"
-            "find / -xdev \\( -path /proc -o -path /sys \\) -prune -o -type f -perm /o=r -print0 | "
+            "find / -xdev \\( -path /proc -o -path /sys \\) -prune -o -type f -perm /o=r ! -name .pattern -print0 | "
             "xargs -0 -r grep -lF -f /root/.pattern --",
             check=False, timeout_seconds=300,
         )  # fmt: skip
