@@ -138,6 +138,9 @@ class IsolatedProcess:
             file_kb = _data_file_kb(job.data_folder)
             request = _Request(PREPARE, job, limits, file_kb, descriptors=[*read, *written])
             report = _read_fold_report(*_converse(connection, request, _ignore_stage, is_cancelled))
+            for descriptor in written:
+                # Pages that wait to be written would count as memory of the folds that map them.
+                os.fsync(descriptor)
         if report.outcome is not Outcome.OK:
             raise PreparationFailed(report)
 
