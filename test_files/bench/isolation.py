@@ -67,7 +67,9 @@ def isolated(folder: Path) -> Iterator[IsolatedProcess]:
     """A launcher whose fold server is warm."""
     server = FoldServer(folder / "server", idle_seconds=600)
     try:
-        launcher = IsolatedProcess(server, PreparedDataSets(folder / "prepared", max_bytes=1 << 40), isolation="")
+        launcher = IsolatedProcess(
+            server, PreparedDataSets(folder / "prepared", max_bytes=1 << 40), isolation=""
+        )
         launcher.isolation = canary.measure(launcher).level
         yield launcher
     finally:
@@ -135,7 +137,9 @@ def folds_per_second(launcher: Launcher, job: FoldJob, n: int) -> list[Row]:
     for at_a_time in _PARALLEL:
         with ThreadPoolExecutor(at_a_time) as pool:
             start = time.perf_counter()
-            for _ in tqdm(pool.map(lambda _: run(launcher, job), range(n)), total=n, desc=f"{at_a_time} at a time"):
+            for _ in tqdm(
+                pool.map(lambda _: run(launcher, job), range(n)), total=n, desc=f"{at_a_time} at a time"
+            ):
                 pass
             seconds = time.perf_counter() - start
         rows.append({"what": f"{at_a_time} at a time", "folds_per_second": round(n / seconds, 1)})
@@ -189,8 +193,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--n", type=int, default=40, help="rounds of the overhead; folds in parallel are 4 times as many")
-    parser.add_argument("--large-mb", type=int, default=1000, help="size of the large data set in memory (1000)")
+    parser.add_argument(
+        "--n", type=int, default=40, help="rounds of the overhead; folds in parallel are 4 times as many"
+    )
+    parser.add_argument(
+        "--large-mb", type=int, default=1000, help="size of the large data set in memory (1000)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the JSON there, not to the output")
     arguments = parser.parse_args()
     if arguments.n < 1 or arguments.large_mb < 1:
