@@ -45,6 +45,11 @@ class RawDataQuerySet(models.QuerySet["RawData"]):
         )
         return changed == 1
 
+    def fail_split(self, task_id: str, log: str) -> bool:
+        """TODO -> ERROR, for a reason the master knows; tells whether the split was waiting."""
+        waiting = self.filter(split_task_id=task_id, split_state=SplitState.TODO)
+        return waiting.update(split_state=SplitState.ERROR, split_log=log) == 1
+
     def splits_to_send(self) -> Self:
         """Data sets whose split was asked for but not sent to the broker."""
         return self.filter(split_state=SplitState.TODO, split_sent_at=None)
@@ -87,7 +92,8 @@ class RawData(models.Model):
                 name="raw_data_split_state",
             ),
             models.CheckConstraint(
-                condition=~Q(split_state="DONE") | Q(n_train_rows__gt=0, n_test_rows__isnull=False),
+                condition=~Q(split_state="DONE")
+                | Q(n_train_rows__isnull=False, n_train_rows__gt=0, n_test_rows__isnull=False),
                 name="raw_data_done_split_has_rows",
             ),
             models.CheckConstraint(

@@ -4,7 +4,6 @@ import ast
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -197,10 +196,5 @@ def _ask(raw_data: RawData, *, held_out_test: float | None, random_state: int | 
             raw_data.pk, task_id=task_id, held_out_test=held_out_test, random_state=random_state
         )
         raw_data.refresh_from_db()
-        transaction.on_commit(lambda: dispatch.send_split(raw_data))
+        transaction.on_commit(lambda: dispatch.send_split(raw_data), robust=True)
     return task_id
-
-
-def data_folder(raw_data: RawData) -> Path:
-    """Folder of the data set on this machine."""
-    return settings.ENVIRONMENT.dir_data / raw_data.files_path

@@ -104,8 +104,9 @@ def test_a_size_that_is_none_counts_as_the_usual_one(
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ({"state": "TODO"}, [0, 1]), ({"state": ["TESTED", "ERROR"]}, [2, 3, 4]), ({"new": "true"}, [0, 1, 3, 4]),
-        ({"new": "false"}, [2]), ({"new": "false", "state": "TODO"}, []), ({}, [0, 1, 2, 3, 4]),
+        ({"state": "TODO"}, [0, 1]), ({"state": ["TESTED", "ERROR"]}, [2, 3, 4]),
+        ({"new": "true"}, [0, 1, 3, 4]), ({"new": "false"}, [2]),
+        ({"new": "false", "state": "TODO"}, []), ({}, [0, 1, 2, 3, 4]),
     ],
 )  # fmt: skip
 def test_folds_are_narrowed_down_by_state_and_newness(

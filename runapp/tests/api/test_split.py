@@ -1,6 +1,7 @@
 """``rawdata/split/`` and ``rawdata/customsplit/``: asking for the split of a data set."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -111,7 +112,7 @@ def test_not_a_number_is_refused(api: Caller) -> None:
     raw_data = factories.make_raw_data()
 
     with factories.nothing_written():
-        answer = api.post(SPLIT, '{"raw_data_id": %d, "held_out_test": NaN}' % raw_data.pk)
+        answer = api.post(SPLIT, json.dumps({"raw_data_id": raw_data.pk, "held_out_test": math.nan}))
 
     assert answer.status_code == 400
 
@@ -142,7 +143,8 @@ def test_the_wrong_door_names_the_right_one(api: Caller) -> None:
     [
         (b"", "prepare_data, get_train_data, get_test_data, train_submission, test_submission"),
         (factories.SPECIFIC.replace(b"def prepare_data", b"def other"), "prepare_data"),
-        (factories.SPECIFIC.replace(b"def test_submission", b"class test_submission:\n  def run"), "test_submission"),
+        (factories.SPECIFIC.replace(b"def test_submission", b"class A:\n  def test_submission"),
+         "test_submission"),
         (factories.SPECIFIC.replace(b"def get_test_data", b"def f():\n  def get_test_data"), "get_test_data"),
     ],
 )  # fmt: skip
@@ -161,7 +163,10 @@ def test_functions_that_are_missing_are_named(
 
 @pytest.mark.parametrize(
     "line",
-    [b"from reading import *", b"prepare_data = make()", b"import a as prepare_data", b"if 1:\n  prepare_data = 1"],
+    [
+        b"from reading import *", b"prepare_data = make()", b"import a as prepare_data",
+        b"if 1:\n  prepare_data = 1",
+    ],
 )  # fmt: skip
 def test_functions_may_be_bound_in_any_way(api: Caller, line: bytes) -> None:
     source = factories.SPECIFIC.replace(b"def prepare_data", b"def other") + line

@@ -1,4 +1,4 @@
-"""``submissionfold/``: what cannot be trained is refused with the field and the reason, and nothing is kept."""
+"""``submissionfold/``: what cannot be trained is refused with the reason, and nothing is kept."""
 
 import time
 import tracemalloc

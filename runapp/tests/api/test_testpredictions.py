@@ -123,9 +123,11 @@ def test_without_ack_folds_stay_new_until_listed(api: Caller, folds: dict[str, S
 
 
 def test_new_may_be_asked_of_one_data_set(api: Caller) -> None:
-    first, second = (factories.make_fold(state=State.TESTED) for _ in range(2))
+    raw_data = factories.make_raw_data()
+    first = factories.make_fold(state=State.TESTED)
+    second = factories.make_fold(factories.make_submission(raw_data), state=State.TESTED)
 
-    assert ids(api.post(NEW, {"raw_data_id": second.databoard_s.raw_data_id})) == [second.pk]
+    assert ids(api.post(NEW, {"raw_data_id": raw_data.pk})) == [second.pk]
     assert ids(api.post(NEW, {})) == [first.pk]
 
 
