@@ -194,7 +194,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--n", type=int, default=40, help="rounds of the overhead; folds in parallel are 4 times as many"
+        "--n", type=int, default=40, help="rounds of the overhead; 4 times as many folds in parallel"
     )
     parser.add_argument(
         "--large-mb", type=int, default=1000, help="size of the large data set in memory (1000)"
