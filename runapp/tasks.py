@@ -3,6 +3,9 @@
 Works in a plain Python, too, which has set up no Django.
 """
 
+from celery import signals
+from django.db import close_old_connections
+
 from datarun.celery import app, set_up_master
 
 set_up_master()
@@ -12,6 +15,10 @@ from runapp.runner.tasks import split_train_test, train_test_submission_fold  # 
 from runapp.services import results  # noqa: E402
 
 __all__ = ["save_submission_fold_db", "split_train_test", "sweep", "train_test_submission_fold"]
+
+# As Django does around a request: a connection that the database has closed is opened anew.
+signals.task_prerun.connect(close_old_connections)
+signals.task_postrun.connect(close_old_connections)
 
 
 @app.task(name=TaskName.SAVE.value, ignore_result=True)

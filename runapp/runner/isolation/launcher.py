@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from runapp.content import read_folder, read_regular
-from runapp.contract import SPECIFIC_FILE, TEST_FILE, TRAIN_FILE, Outcome, State
+from runapp.contract import MAX_PREDICTIONS, SPECIFIC_FILE, TEST_FILE, TRAIN_FILE, Outcome, State
 from runapp.errors import DatarunError, InvalidMessage
 from runapp.runner.isolation import labels, places, wire
 from runapp.runner.isolation.host import FoldServer
@@ -23,7 +23,6 @@ from runapp.runner.isolation.view import Folder
 from runapp.runner.isolation.wire import FOLD, PREPARE, SPLIT
 from runapp.runner.job import (
     CANCEL_POLL_SECONDS,
-    MAX_PREDICTIONS,
     FoldJob,
     FoldReport,
     IsCancelled,
