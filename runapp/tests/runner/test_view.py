@@ -1,5 +1,6 @@
 """The outer view of the sandbox: what bubblewrap is told to show."""
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def test_an_environment_beneath_the_scratch_is_shown_where_no_fold_hides_it(
     monkeypatch.setattr(view.shutil, "which", lambda _: "/usr/bin/bwrap")
     monkeypatch.setattr(view.os, "geteuid", lambda: 1000)
     command = view.command(["-V"])
-    bound = {inside: outside for outside, inside in zip(command, command[1:], strict=False)}
+    bound = {inside: outside for outside, inside in itertools.pairwise(command)}
     assert bound["/opt/python/.venv"] == str(prefix)
     assert command[-2:] == ["/opt/python/.venv/bin/python", "-V"]
     assert "/opt/python/.venv/bin:/usr/bin:/bin" in command
