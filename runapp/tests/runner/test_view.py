@@ -1,6 +1,8 @@
 """The outer view of the sandbox: what bubblewrap is told to show."""
 
 import itertools
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,8 +17,8 @@ def test_an_environment_beneath_the_scratch_is_shown_where_no_fold_hides_it(
     prefix = places.SCRATCH / tmp_path.name / ".venv"
     monkeypatch.setattr(sys, "prefix", str(prefix))
     monkeypatch.setattr(sys, "executable", str(prefix / "bin" / "python"))
-    monkeypatch.setattr(view.shutil, "which", lambda _: "/usr/bin/bwrap")
-    monkeypatch.setattr(view.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/bwrap")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     command = view.command(["-V"])
     bound = {inside: outside for outside, inside in itertools.pairwise(command)}
     assert bound["/opt/python/.venv"] == str(prefix)
@@ -27,6 +29,6 @@ def test_an_environment_beneath_the_scratch_is_shown_where_no_fold_hides_it(
 def test_an_environment_elsewhere_is_shown_in_its_own_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "prefix", "/srv/datarun/.venv")
     monkeypatch.setattr(sys, "executable", "/srv/datarun/.venv/bin/python")
-    monkeypatch.setattr(view.shutil, "which", lambda _: "/usr/bin/bwrap")
-    monkeypatch.setattr(view.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/bwrap")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert view.command(["-V"])[-2] == "/srv/datarun/.venv/bin/python"
