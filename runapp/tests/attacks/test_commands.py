@@ -70,7 +70,7 @@ def test_run_fold_refuses_rows_that_there_are_not(
 
 def test_run_fold_refuses_folders_that_hold_no_fold(folders: tuple[str, str], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CommandError, match="train.csv cannot be read"):
+    with pytest.raises(CommandError, match=r"train\.csv cannot be read"):
         run_fold(str(tmp_path / "empty"), folders[1])
     with pytest.raises(CommandError, match="has none of"):
         run_fold(folders[0], str(tmp_path / "empty"))
