@@ -12,7 +12,7 @@ from runapp.environment import BASE_DIR
 
 def test_a_worker_that_cannot_import_its_tasks_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "runapp.runner.tasks", None)
-    monkeypatch.setattr(celery.embedded, "start_broker", lambda _: None)
+    monkeypatch.setattr("runapp.embedded.start_broker", lambda _: None)
     with pytest.raises(SystemExit, match=r"cannot start.*runapp\.runner\.tasks"):
         celery._import_tasks_of_queues(options={"queues": "L,H"})
 
