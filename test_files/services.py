@@ -43,11 +43,12 @@ def postgres_folder() -> Path | None:
 
 
 def missing_packages() -> list[str]:
-    """Debian's names of the packages that the services need and that are not here."""
+    """Debian's names of the packages that the services and isolated folds need and that are not here."""
     found = {
         "postgresql": postgres_folder() is not None,
         "rabbitmq-server": Path(_RABBITMQ_SERVER).exists(),
         "redis-server": shutil.which("redis-server") is not None,
+        "bubblewrap": shutil.which("bwrap") is not None,
     }
     return [package for package, here in found.items() if not here]
 

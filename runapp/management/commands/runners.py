@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from kombu.exceptions import OperationalError
 
 from datarun.celery import app
 from runapp.contract import RUNNER_STATUS
@@ -16,7 +17,10 @@ class Command(BaseCommand):
 
     def handle(self, *, timeout: float, **options: Any) -> None:
         del options
-        answers: dict[str, Any] = app.control.inspect(timeout=timeout)._request(RUNNER_STATUS) or {}  # type: ignore[assignment]
+        try:
+            answers: Any = app.control.inspect(timeout=timeout)._request(RUNNER_STATUS) or {}
+        except OperationalError as error:
+            raise CommandError(f"the broker cannot be reached: {error}") from None
         for name, status in sorted(answers.items()):
             if "queues" in status:  # not a worker of the master alone, which knows no such command
                 self.stdout.write(_line(name, status))
