@@ -108,6 +108,31 @@ class Environment:
         return int(text)
 
     @property
+    def lease_seconds(self) -> int:
+        """After how long without a sign of life a running task counts as lost."""
+        return self.integer("DR_LEASE_SECONDS", 40, minimum=2)
+
+    @property
+    def recover_seconds(self) -> int:
+        """How often the master looks for lost tasks.
+
+        Raises
+        ------
+        ConfigurationError
+            If that is too seldom to tell a lost task from a master that did not look.
+        """
+        seconds = self.integer("DR_RECOVER_SECONDS", 10)
+        if seconds > self.lease_seconds / 2:
+            lease = f"DR_LEASE_SECONDS ({self.lease_seconds})"
+            raise ConfigurationError(f"DR_RECOVER_SECONDS is {seconds}; at most half of {lease} may be")
+        return seconds
+
+    @property
+    def stop_seconds(self) -> int:
+        """How long a runner that is stopped lets its running folds finish before it hands them back."""
+        return self.integer("DR_STOP_SECONDS", 30)
+
+    @property
     def exchange_folder(self) -> Path:
         """Folder on the shared disk by which master and runners exchange outcomes, marks and indices."""
         return self.dir_submission / ".datarun"

@@ -35,9 +35,7 @@ def save_outcomes() -> int:
         split_ids: list[int] = []
         with transaction.atomic():
             done = [path for path in batch if _save(path, split_ids)]
-        for path in done:
-            path.unlink(missing_ok=True)
-            dispatch.exchange().forget(path.stem)
+        _forget(done)
         if split_ids:
             release_folds()
         n_files += len(batch)
@@ -47,6 +45,20 @@ def save_outcomes() -> int:
 def _batches(paths: Iterator[Path]) -> Iterator[list[Path]]:
     while batch := list(itertools.islice(paths, BATCH)):
         yield batch
+
+
+def _forget(paths: list[Path]) -> None:
+    """Remove the files of outcomes that are committed."""
+    exchange = dispatch.exchange()
+    task_ids = [path.stem for path in paths]
+    # The broker may still hold copies of a task that was sent twice.
+    for task_id in SubmissionFold.objects.filter(task_id__in=task_ids, times_sent__gt=1).values_list(
+        "task_id", flat=True
+    ):
+        exchange.cancel(task_id)
+    for path in paths:
+        path.unlink(missing_ok=True)
+        exchange.forget(path.stem)
 
 
 def _save(path: Path, split_ids: list[int]) -> bool:
@@ -59,17 +71,25 @@ def _save(path: Path, split_ids: list[int]) -> bool:
                 split_ids.append(outcome.raw_data_id)
             else:
                 _check_predictions(outcome)
-                accepted = SubmissionFold.objects.finish(outcome)
+                accepted = _finish(outcome)
     except FileNotFoundError:
         return False  # another saver was quicker
     except (InvalidMessage, DataError) as error:
         _reject(path, str(error))
         return False
     if not accepted:
+        # Of a fold that was started anew, deleted, cancelled, or finished elsewhere meanwhile.
         logger.warning(
             "the outcome of task %s is late, repeated or foreign; it changes nothing", outcome.task_id
         )
     return True
+
+
+def _finish(outcome: FoldOutcome) -> bool:
+    if outcome.outcome is not Outcome.LOST:
+        return SubmissionFold.objects.finish(outcome)
+    story = f"Start {outcome.attempt} on {outcome.runner[:200]} was lost: {outcome.log_messages}"
+    return SubmissionFold.objects.start_was_lost(outcome.task_id, attempt=outcome.attempt, story=story)
 
 
 def _check_predictions(outcome: FoldOutcome) -> None:
@@ -100,27 +120,12 @@ def _check_predictions(outcome: FoldOutcome) -> None:
 
 
 def _reject(path: Path, reason: str) -> None:
-    """Put a file aside that cannot be used; a fold that waits for it gets no other, so it ends here."""
+    """Put a file aside that cannot be used, and start its fold again unless that is running."""
     logger.error("outcome file %s cannot be used: %s", path.name, reason)
-    dispatch.exchange().reject(path)
-    folds = SubmissionFold.objects.filter(task_id=path.stem).values_list("pk", flat=True)
-    SubmissionFold.objects.fail(list(folds), Outcome.LOST, f"the runner's answer could not be used: {reason}")
-
-
-def note_progress() -> int:
-    """Write how far running folds are; returns how many changed."""
     exchange = dispatch.exchange()
-    n_changed = 0
-    for task_id in exchange.marked_task_ids():
-        mark = exchange.read_mark(task_id)
-        n_changed += mark is not None and SubmissionFold.objects.note_progress(mark)
-    return n_changed
-
-
-def sweep() -> None:
-    """What beat does, whether or not a ring was heard: save, note progress, send what was not sent."""
-    save_outcomes()
-    note_progress()
-    for raw_data in RawData.objects.splits_to_send():
-        dispatch.send_split(raw_data)
-    release_folds()
+    exchange.reject(path)
+    fold = SubmissionFold.objects.filter(task_id=path.stem).only("task_id", "attempts").first()
+    if fold is not None and exchange.read_mark(fold.task_id) is None:
+        attempt = fold.attempts + (fold.started_at is None)
+        story = f"Start {attempt} was lost: the runner's answer could not be used: {reason}"
+        SubmissionFold.objects.start_was_lost(fold.task_id, attempt=attempt, story=story)
