@@ -10,7 +10,7 @@ _CELERY = (sys.executable, "-m", "celery", "-A", "datarun")
 def web_server(host: str, port: int) -> list[str]:
     return [
         sys.executable, "-m", "gunicorn", "datarun.wsgi:application", "--bind", f"{host}:{port}",
-        "--workers", "2", "--threads", "4", "--timeout", "120", "--no-control-socket",
+        "--workers", "2", "--threads", "4", "--preload", "--timeout", "120", "--no-control-socket",
     ]  # fmt: skip
 
 

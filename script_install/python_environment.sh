@@ -45,6 +45,6 @@ install_requirements() {
     fi
     echo "Installing Python packages into .venv (once, a minute or two) ..."
     file=$1
-    "$root/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$file"
+    "$root/.venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --requirement "$file"
     echo "$wanted" >"$stamp"
 }

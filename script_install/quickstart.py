@@ -8,44 +8,24 @@ import os
 import secrets
 import signal
 import sys
-import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-from sklearn.model_selection import StratifiedKFold, train_test_split
-
 from runapp.environment import BASE_DIR, Environment
-from test_files.client import Datarun, FoldResult
 from test_files.client_connection import DatarunClientError
-from test_files.examples import HELD_OUT_TEST, RANDOM_STATE, STANDARD_EXAMPLES
-from test_files.processes import Process, ProcessFailed, is_free
-from test_files.stack import answers, clean_environment
+from test_files.processes import Process, ProcessFailed, answers, clean_environment, is_free
 
 USERNAME = "quickstart"
-N_FOLDS = 8
 FIRST_PORT = 8000
 _UP_STOP_SECONDS = 25.0
-_TRAIN_SECONDS = 600.0
-
-_EXAMPLE = STANDARD_EXAMPLES[0]
-
-
-Fold = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 class Login(NamedTuple):
     username: str
     password: str
-
-
-class Labels(NamedTuple):
-    """Species of the training set, of shape (n_train,), and of the held-out test set, of shape (n_test,)."""
-
-    train: npt.NDArray[np.str_]
-    test: npt.NDArray[np.str_]
 
 
 def embed() -> Path:
@@ -59,14 +39,49 @@ def embed() -> Path:
     return folder
 
 
+def choose_port(asked: int | None) -> int:
+    """The port asked for, which `up` checks, else the first free one from 8000 on."""
+    if asked is not None:
+        return asked
+    return next(port for port in range(FIRST_PORT, FIRST_PORT + 1000) if is_free(port))
+
+
+@contextmanager
+def running_datarun(home: Path, url: str, port: int) -> Iterator[Process]:
+    """`manage.py up`, started but not yet ready; its output goes to ``up.log``.
+
+    Raises ProcessFailed, wherever the main thread is, when it ends by itself.
+    """
+    up = Process(
+        "up",
+        [sys.executable, BASE_DIR / "manage.py", "up", "--port", str(port)],
+        folder=home,
+        environment=dict(os.environ),
+        working_folder=BASE_DIR,
+        is_ready=lambda: answers(url),
+        death_signal=signal.SIGTERM,
+    )
+
+    def notice_end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if not up.is_running():
+            raise ProcessFailed(f"datarun ended by itself.\n{up.log_end()}")
+
+    up.start()
+    signal.signal(signal.SIGCHLD, notice_end)
+    try:
+        yield up
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        up.stop(seconds=_UP_STOP_SECONDS)
+
+
 def make_login(home: Path) -> Login:
     """A superuser whose password is made once and kept where only this user reads it."""
     import django
-    from django.core.management import call_command
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "datarun.settings"
     django.setup()
-    call_command("migrate", interactive=False, verbosity=0)
     from django.contrib.auth.models import User
 
     place = home / "quickstart-password"
@@ -81,90 +96,11 @@ def make_login(home: Path) -> Login:
     return login
 
 
-def choose_port(asked: int | None) -> int:
-    """The port asked for, which `up` checks, else the first free one from 8000 on."""
-    if asked is not None:
-        return asked
-    return next(port for port in range(FIRST_PORT, FIRST_PORT + 1000) if is_free(port))
-
-
-def start_datarun(home: Path, url: str, port: int) -> Process:
-    """Start `manage.py up`, whose output goes to ``up.log``."""
-    up = Process(
-        "up",
-        [sys.executable, BASE_DIR / "manage.py", "up", "--port", str(port)],
-        folder=home,
-        environment=dict(os.environ),
-        working_folder=BASE_DIR,
-        is_ready=lambda: answers(url),
-        death_signal=signal.SIGTERM,
-    )
-    up.start()
-    try:
-        up.wait_until_ready()
-    except BaseException:
-        up.stop(seconds=_UP_STOP_SECONDS)
-        raise
-    return up
-
-
-def read_labels() -> Labels:
-    """The labels in the order of the service's split, which the documentation lays down."""
-    frame = pd.read_csv(_EXAMPLE.data_file)
-    train, test = train_test_split(frame, test_size=HELD_OUT_TEST, random_state=RANDOM_STATE)
-    return Labels(train[_EXAMPLE.target_column].to_numpy(), test[_EXAMPLE.target_column].to_numpy())
-
-
-def make_folds(labels: Labels) -> list[Fold]:
-    splitter = StratifiedKFold(N_FOLDS, shuffle=True, random_state=RANDOM_STATE)
-    return list(splitter.split(np.zeros((len(labels.train), 1)), labels.train))
-
-
-def train(datarun: Datarun, folds: list[Fold]) -> list[FoldResult]:
-    """Send iris under a new name and a submission with its folds, wait, and return what came out."""
-    data = datarun.post_data(
-        f"iris_{uuid.uuid4().hex[:8]}",
-        _EXAMPLE.target_column,
-        _EXAMPLE.workflow_elements,
-        _EXAMPLE.files,
-        held_out_test=HELD_OUT_TEST,
-        random_state=RANDOM_STATE,
-    )
-    submission = datarun.post_submission(data["id"], _EXAMPLE.submission_folder, folds=folds)
-    datarun.wait(submission, timeout_seconds=_TRAIN_SECONDS)
-    return datarun.results(submission)
-
-
-def print_table(results: list[FoldResult], folds: list[Fold], labels: Labels) -> None:
-    print("\n  fold   validation accuracy   test accuracy   train seconds   memory MB")
-    for result, (_, validation_is) in zip(results, folds, strict=True):
-        if result.full_train_predictions is None or result.test_predictions is None:
-            print(f"{result.fold_id:6d}   {result.state}, {result.outcome}: {result.log_messages[-500:]}")
-            continue
-        species = np.unique(labels.train)
-        guessed = species[result.full_train_predictions.argmax(axis=1)]
-        validation_accuracy = np.mean(guessed[validation_is] == labels.train[validation_is])
-        test_accuracy = np.mean(species[result.test_predictions.argmax(axis=1)] == labels.test)
-        print(
-            f"{result.fold_id:6d}   {validation_accuracy:19.3f}   {test_accuracy:13.3f}"
-            f"   {result.train_time:13.3f}   {result.train_memory / 1024:9.0f}"
-        )
-
-
 def print_addresses(url: str, login: Login) -> None:
     print(f"\n  dashboard       {url}/")
     print(f"  admin pages     {url}/admin/")
     print(f"  documentation   {url}/docs/")
     print(f"  login           {login.username} / {login.password}\n", flush=True)
-
-
-def serve(up: Process, url: str, login: Login) -> int:
-    """Wait until datarun ends, which it does by itself only when something went wrong."""
-    print_addresses(url, login)
-    print("Ctrl-C stops datarun.", flush=True)
-    up.wait()
-    print(f"datarun ended by itself.\n{up.log_end()}")
-    return 1
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -176,35 +112,42 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def run(*, once: bool, asked_port: int | None) -> int:
+    home = embed()
+    port = choose_port(asked_port)
+    url = f"http://127.0.0.1:{port}"
+    print(f"1/3  Starting datarun at {url} ...", flush=True)
+    with running_datarun(home, url, port) as up:
+        # Takes as long as the start, so it is done meanwhile.
+        from script_install import quickstart_iris as iris
+
+        labels = iris.read_labels()
+        folds = iris.make_folds(labels)
+        up.wait_until_ready()
+        login = make_login(home)
+        print(f"2/3  Sending iris and a submission, training {len(folds)} folds ...", flush=True)
+        results = iris.train(url, *login, folds)
+        print("3/3  Done.")
+        iris.print_table(results, folds, labels)
+        if not once:
+            print_addresses(url, login)
+            print("Ctrl-C stops datarun.", flush=True)
+            signal.pause()
+    return 0 if all(result.state == "TESTED" for result in results) else 1
+
+
 def main() -> int:
     arguments = parse_arguments()
-    home = embed()
-    print("1/4  Preparing the database ...", flush=True)
-    login = make_login(home)
-    port = choose_port(arguments.port)
-    url = f"http://127.0.0.1:{port}"
-    print(f"2/4  Starting datarun at {url} ...", flush=True)
-    up = start_datarun(home, url, port)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        labels = read_labels()
-        folds = make_folds(labels)
-        print(f"3/4  Sending iris and a submission, training {N_FOLDS} folds ...", flush=True)
-        results = train(Datarun(url, *login), folds)
-        print("4/4  Done.")
-        print_table(results, folds, labels)
-        if arguments.once:
-            return 0 if all(result.state == "TESTED" for result in results) else 1
-        return serve(up, url, login)
+        return run(once=arguments.once, asked_port=arguments.port)
     except KeyboardInterrupt:
-        print("\nStopping ...", flush=True)
+        print("\nStopped.")
         return 0
-    finally:
-        up.stop(seconds=_UP_STOP_SECONDS)
+    except (ProcessFailed, DatarunClientError) as error:
+        print(f"quickstart: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        sys.exit(main())
-    except (ProcessFailed, DatarunClientError) as error:
-        sys.exit(f"quickstart: {error}")
+    sys.exit(main())

@@ -48,17 +48,24 @@ python_program() {
 
 pid_file() { echo "$RUN_FOLDER/$1.pid"; }
 
-# The pid of a process started here, or nothing: a pid may have passed on to a stranger since.
+# Whether a pid is still that of the process of this name: it may have passed on to a stranger since.
+runs_as() {
+    case $(ps -ww -o stat= -o command= -p "$2" 2>/dev/null) in
+        Z*) false ;;
+        *"--pidfile $(pid_file "$1")"*) true ;;
+        *) false ;;
+    esac
+}
+
+# The pid of a process started here, or nothing.
 running_pid() {
     local file pid
     file=$(pid_file "$1")
     [[ -f $file ]] || return 0
     pid=$(tr -cd '0-9' <"$file")
-    [[ -n $pid ]] || return 0
-    case $(ps -ww -o stat= -o command= -p "$pid" 2>/dev/null) in
-        Z*) ;;
-        *"--pidfile $file"*) echo "$pid" ;;
-    esac
+    if [[ -n $pid ]] && runs_as "$1" "$pid"; then
+        echo "$pid"
+    fi
 }
 
 # Starts "celery -A datarun ..." under a name, unless that runs already.
@@ -71,17 +78,19 @@ start_process() {
         return
     fi
     rm -f "$(pid_file "$name")"
+    : >"$LOG_FOLDER/$name.log"
     # In a process group of its own, so that Ctrl-C in this terminal does not reach it.
     set -m
     nohup "$PYTHON" -m celery -A datarun "$@" --pidfile "$(pid_file "$name")" \
-        </dev/null >"$LOG_FOLDER/$name.log" 2>&1 &
+        </dev/null >>"$LOG_FOLDER/$name.log" 2>&1 &
     STARTED[$name]=$!
     set +m
 }
 
 start_worker() {
     local name=$1 queues=$2
-    start_process "$name" worker -l info -n "$name@%h" -Q "$queues" --concurrency 1
+    start_process "$name" worker -l info -n "$name@%h" -Q "$queues" --concurrency 1 \
+        --without-gossip --without-mingle
 }
 
 wait_until_ready() {
@@ -130,17 +139,23 @@ start() {
 # Asks the processes of these names to stop, all at once, and waits for them.
 stop_and_wait() {
     local name pid deadline=$((SECONDS + STOP_SECONDS))
+    local -A pids=()
     for name in "$@"; do
         pid=$(running_pid "$name")
-        [[ -z $pid ]] || kill -TERM "$pid" 2>/dev/null || true
+        if [[ -n $pid ]]; then
+            pids[$name]=$pid
+            kill -TERM "$pid" 2>/dev/null || true
+        fi
     done
-    for name in "$@"; do
-        while pid=$(running_pid "$name") && [[ -n $pid ]]; do
-            ((SECONDS < deadline)) || fail "$name (pid $pid) is still at work after $STOP_SECONDS s"
+    for name in "${!pids[@]}"; do
+        while runs_as "$name" "${pids[$name]}"; do
+            ((SECONDS < deadline)) || fail "$name (pid ${pids[$name]}) is still at work after $STOP_SECONDS s"
             sleep 0.2
         done
-        rm -f "$(pid_file "$name")"
         echo "$name stopped"
+    done
+    for name in "$@"; do
+        rm -f "$(pid_file "$name")"
     done
 }
 

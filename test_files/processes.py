@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -195,3 +197,20 @@ def wait_until(condition: Callable[[], object], *, seconds: float, what: str) ->
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not happen within {seconds:.0f} s")
         time.sleep(0.02)
+
+
+def answers(url: str) -> bool:
+    """Whether a web server answers there, whatever it says."""
+    try:
+        with urllib.request.urlopen(f"{url}/runapp/", timeout=10):
+            return True
+    except urllib.error.HTTPError:
+        return True
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment of this process without any setting of datarun's."""
+    others = {"DIR_DATA", "DIR_SUBMISSION", "RMQ_VHOST", "IP_MASTER", "CELERY_SCHEDULER_PERIOD"}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("DR_") and name not in others
+    }

@@ -1,13 +1,10 @@
 """datarun as it is deployed, on private services: gunicorn, runners, the master's worker and beat, each a
 process of its own."""
 
-import os
 import secrets
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +14,15 @@ from runapp import commands
 from runapp.contract import Queue
 from runapp.environment import BASE_DIR
 from test_files.client import Datarun
-from test_files.processes import Process, ProcessFailed, free_ports, start_all, stop_all
+from test_files.processes import (
+    Process,
+    ProcessFailed,
+    answers,
+    clean_environment,
+    free_ports,
+    start_all,
+    stop_all,
+)
 from test_files.services import Services
 
 #: What each runner takes. A fold of high priority never waits for one of low priority so.
@@ -93,14 +98,6 @@ class Stack:
         )
 
 
-def clean_environment() -> dict[str, str]:
-    """The environment of this process without any setting of datarun's."""
-    others = {"DIR_DATA", "DIR_SUBMISSION", "RMQ_VHOST", "IP_MASTER", "CELERY_SCHEDULER_PERIOD"}
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("DR_") and name not in others
-    }
-
-
 def manage(environment: Mapping[str, str], *arguments: str) -> str:
     """Run ``manage.py``; what it printed, or ProcessFailed with that."""
     done = subprocess.run(
@@ -110,12 +107,3 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
     if done.returncode:
         raise ProcessFailed(f"manage.py {arguments[0]} failed:\n{done.stdout[-1000:]}{done.stderr[-3000:]}")
     return done.stdout
-
-
-def answers(url: str) -> bool:
-    """Whether a web server answers there, whatever it says."""
-    try:
-        with urllib.request.urlopen(f"{url}/runapp/", timeout=10):
-            return True
-    except urllib.error.HTTPError:
-        return True

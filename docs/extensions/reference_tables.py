@@ -130,14 +130,14 @@ class ModelFields(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(_table(("field", "type", "", "meaning"), rows)))
 
 
-def _kind(field: models.Field[Any, Any]) -> str:
+def _kind(field: "models.Field[Any, Any]") -> str:
     if isinstance(field, models.ForeignKey):
         return f"→ {field.related_model._meta.object_name}"
     length = f"({field.max_length})" if field.max_length else ""
     return f"{type(field).__name__.removesuffix('Field')}{length}"
 
 
-def _notes(field: models.Field[Any, Any]) -> str:
+def _notes(field: "models.Field[Any, Any]") -> str:
     notes = []
     if field.primary_key:
         notes.append("primary key")

@@ -50,7 +50,8 @@ def read_data(path: Path) -> pd.DataFrame:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            header = next(csv.reader(stream), [])
+            rows = csv.reader(stream)
+            header, first_row = next(rows, []), next(rows, [])
         frame = pd.read_csv(path, low_memory=False)
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
@@ -62,7 +63,8 @@ def read_data(path: Path) -> pd.DataFrame:
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise DataError(f"the data file has several columns of the same name: {', '.join(repeated)}")
-    if not isinstance(frame.index, pd.RangeIndex):
+    # pandas would take the first column for names of the rows.
+    if len(first_row) > len(header):
         raise DataError("the rows of the data file have more fields than its header")
     return frame
 

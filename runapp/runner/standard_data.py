@@ -46,8 +46,7 @@ def load_standard_data(
 
 def _read(path: Path, target_column: str, n_rows: int) -> pd.DataFrame:
     try:
-        # The split wrote each float so that this parser, unlike the faster default, gives it back exactly.
-        frame = pd.read_csv(path, float_precision="round_trip", low_memory=False)
+        frame = pd.read_csv(path, low_memory=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path.name} of the split data cannot be read: {error}") from None
     if len(frame) != n_rows or target_column not in frame:

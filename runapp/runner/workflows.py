@@ -50,11 +50,8 @@ class StandardWorkflow:
         self._predictor: Any = None
 
     def train(self) -> None:
-        X, y = self._data.X_train.iloc[self._data.train_is], self._data.y
-        if "feature_extractor" in self._elements:
-            self._extractor = self._new("feature_extractor")
-            self._extractor.fit(X, y)
-        features = self._features(X)
+        y = self._data.y
+        features = self._training_features(y)
         if "regressor" in self._elements:
             self._predictor = self._new("regressor")
             self._predictor.fit(features, y)
@@ -69,6 +66,17 @@ class StandardWorkflow:
 
     def predict_test_set(self) -> npt.NDArray[np.float64]:
         return self._predict(self._data.X_test)
+
+    def _training_features(self, y: npt.NDArray[Any]) -> Any:
+        X, train_is = self._data.X_train, self._data.train_is
+        if "feature_extractor" not in self._elements:
+            # Rows of the array, not the array of the rows: these differ in memory order, and by that
+            # the sums over them in the last bit.
+            return X.to_numpy()[train_is]
+        rows = X.iloc[train_is]
+        self._extractor = self._new("feature_extractor")
+        self._extractor.fit(rows, y)
+        return self._extractor.transform(rows)
 
     def _train_calibrated(self, features: Any, y: npt.NDArray[Any]) -> None:
         splitter = StratifiedShuffleSplit(

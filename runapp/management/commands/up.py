@@ -1,5 +1,6 @@
 """Everything datarun consists of, in one terminal."""
 
+import fcntl
 import os
 import socket
 from argparse import ArgumentParser
@@ -39,6 +40,7 @@ class Command(BaseCommand):
             raise CommandError("--workers must be at least 1")
         _check_port(host, port)
         environment: Environment = settings.ENVIRONMENT
+        _lock(environment)
         call_command("migrate", interactive=False, verbosity=0)
         if environment.production:
             call_command("collectstatic", interactive=False, verbosity=0)
@@ -60,6 +62,20 @@ class Command(BaseCommand):
         )
         if ended is not None:
             raise CommandError(f"{ended} ended by itself, so everything was stopped; its last lines say why")
+
+
+def _lock(environment: Environment) -> None:
+    """Keep the folder to this process, to its end; raise CommandError if another `up` has it."""
+    if environment.broker.kind == "amqp":
+        return
+    environment.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(environment.home / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CommandError(
+            f"datarun is already up with its files in {environment.home}; set DR_HOME to run another"
+        ) from None
 
 
 def _check_port(host: str, port: int) -> None:

@@ -14,8 +14,8 @@ import pytest
 from runapp.environment import BASE_DIR
 from test_files.client import Datarun
 from test_files.examples import STANDARD_EXAMPLES
-from test_files.processes import Process, free_ports, wait_until
-from test_files.stack import answers, clean_environment, manage
+from test_files.processes import Process, answers, clean_environment, free_ports, wait_until
+from test_files.stack import manage
 from test_files.test_workflow import compare, send
 
 _PASSWORD = "a password of the tests"

@@ -1,0 +1,179 @@
+"""The manual is true: its examples run, and the links, files, commands and settings it names exist."""
+
+import doctest
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+
+from runapp.environment import BASE_DIR
+from test_files.processes import Process, free_ports
+from test_files.stack import answers, clean_environment, manage
+
+DOCS = BASE_DIR / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+WRITTEN = [*PAGES, BASE_DIR / "README.md", BASE_DIR / "CHANGES.md"]
+SETTINGS_PAGE = DOCS / "reference" / "settings.md"
+
+#: Where the pages say that datarun is, and as whom they log in.
+WRITTEN_URL, USER, PASSWORD = "http://127.0.0.1:8000", "me", "my password"
+
+_FENCE = re.compile(r"^```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+_PATH = re.compile(r"(?<![\w./-])(?:runapp|datarun|test_files|script_install|docs|\.ci)/[\w./-]*\w")
+_SETTING = re.compile(
+    r"\b(?:DR_[A-Z_]*[A-Z]|DIR_DATA|DIR_SUBMISSION|RMQ_VHOST|IP_MASTER|CELERY_SCHEDULER_PERIOD)\b"
+)
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(BASE_DIR))
+
+
+def _code(page: Path, language: str) -> str:
+    """All the code of a page in one language."""
+    return "\n".join(
+        match["code"] for match in _FENCE.finditer(page.read_text("utf-8")) if match["language"] == language
+    )
+
+
+PAGES_WITH_EXAMPLES = [page for page in WRITTEN if _code(page, "pycon")]
+
+
+@pytest.fixture(scope="module")
+def datarun_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A datarun with everything embedded, which knows the user of the examples."""
+    folder = tmp_path_factory.mktemp("docs")
+    environment = clean_environment() | {"DR_HOME": str(folder / "home")}
+    manage(environment, "migrate", "--verbosity", "0")
+    manage(environment, "createuser", USER, "me@example.org", PASSWORD)
+    [port] = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    up = Process(
+        "up",
+        [sys.executable, BASE_DIR / "manage.py", "up", "--port", str(port)],
+        folder=folder,
+        environment=environment,
+        working_folder=BASE_DIR,
+        is_ready=lambda: answers(url),
+        death_signal=signal.SIGTERM,
+    )
+    up.start()
+    try:
+        up.wait_until_ready()
+        yield url
+    finally:
+        up.stop(seconds=30.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES_WITH_EXAMPLES, ids=_name)
+def test_the_examples_of_a_page_run_and_print_what_it_says(
+    page: Path, datarun_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(BASE_DIR)
+    code = _code(page, "pycon").replace(WRITTEN_URL, datarun_url)
+    examples = doctest.DocTestParser().get_doctest(code, {}, _name(page), str(page), 0)
+    report: list[str] = []
+    results = doctest.DocTestRunner(verbose=False).run(examples, out=report.append)
+    assert results.attempted > 0
+    assert not results.failed, "".join(report)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=_name)
+def test_the_files_that_a_page_names_exist(page: Path) -> None:
+    text = re.sub(r"https?://\S+", "", page.read_text("utf-8"))
+    named = set(_PATH.findall(text))
+    # What a build makes is not there before it.
+    missing = [
+        name for name in named if not name.startswith("docs/_build") and not (BASE_DIR / name).exists()
+    ]
+    as_modules = [name for name in missing if not (BASE_DIR / f"{name}.py").exists()]
+    # Addresses of the API begin like the folder of its code.
+    assert not [name for name in as_modules if name.rstrip("/") not in _api_paths()]
+
+
+def _api_paths() -> set[str]:
+    from runapp.api.urls import urlpatterns
+
+    return {f"runapp/{pattern.pattern}".rstrip("/") for pattern in urlpatterns}
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=_name)
+def test_the_commands_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    unknown = set(re.findall(r"manage\.py ([a-z_]+)", text)) - set(get_commands())
+    assert not unknown
+    for script in re.findall(r"\bbash ([\w./-]+)", text):
+        places = (BASE_DIR, BASE_DIR / "test_files", BASE_DIR / "script_install")
+        assert any((place / script).is_file() for place in places), script
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=_name)
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    text = _FENCE.sub("", page.read_text("utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?://", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), target
+        assert not anchor or anchor in _anchors(path), target
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#{1,3} (.+)$", _FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_the_settings_page_has_each_variable_that_the_code_reads_and_no_other() -> None:
+    described = set(re.findall(r"^\| `([A-Z_]+)` \|", SETTINGS_PAGE.read_text("utf-8"), re.MULTILINE))
+    assert described == _variables_read()
+
+
+def _variables_read() -> set[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "*.py", "*.sh"], cwd=BASE_DIR, capture_output=True, text=True, check=True
+    )
+    tests = re.compile(r"(^|/)(test|docs|tests|bench)(_\w+)?(/|\.py$)")
+    names: set[str] = set()
+    for name in listed.stdout.splitlines():
+        if tests.search(name.removeprefix("test_files/")):
+            continue
+        text = (BASE_DIR / name).read_text("utf-8")
+        names.update(_SETTING.findall(text) if name.endswith(".sh") else _quoted_settings(text))
+    return names
+
+
+def _quoted_settings(text: str) -> set[str]:
+    return {name for name in re.findall(r'"([A-Z_]+)"', text) if _SETTING.fullmatch(name)}
+
+
+def test_every_endpoint_of_the_api_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "extensions"))
+    import reference_tables
+
+    page = (DOCS / "reference" / "api.md").read_text("utf-8")
+    described = set(re.findall(r"^```\{endpoint\} (.+)$", page, re.MULTILINE))
+    assert described == set(reference_tables.operations())
+
+
+def test_every_outcome_and_state_is_explained() -> None:
+    from runapp.contract import Outcome, State
+
+    page = (DOCS / "explanation" / "fold-life.md").read_text("utf-8")
+    rows = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
+    assert {outcome.value for outcome in Outcome} | {state.value for state in State} <= rows
+
+
+def test_the_manual_builds_without_a_warning(tmp_path: Path) -> None:
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path / "html"],
+        cwd=BASE_DIR, capture_output=True, text=True, timeout=300, env=dict(os.environ),
+    )  # fmt: skip
+    assert built.returncode == 0, built.stderr
