@@ -40,12 +40,21 @@ class Stack:
         Running services; whoever started them stops them.
     runners:
         The queues of each runner; each trains one fold at a time.
+    variables:
+        Settings of datarun beside those of the services.
     """
 
-    def __init__(self, services: Services, *, runners: Sequence[tuple[Queue, ...]] = DEFAULT_RUNNERS) -> None:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        runners: Sequence[tuple[Queue, ...]] = DEFAULT_RUNNERS,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.services = services
         self.folder = services.folder
         self.environment = clean_environment() | services.environment | {"CELERY_SCHEDULER_PERIOD": "*"}
+        self.environment |= variables or {}
         self.username, self.password = "tester", secrets.token_urlsafe(12)
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
