@@ -84,6 +84,9 @@ MAX_BODY_BYTES = ENVIRONMENT.integer("DR_MAX_BODY_MB", 128) * 2**20
 MAX_DECOMPRESSED_BYTES = ENVIRONMENT.integer("DR_MAX_DECOMPRESSED_MB", 512) * 2**20
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
+#: Networks whose callers may read /readyz and /metrics.
+METRICS_ALLOW = ENVIRONMENT.networks("DR_METRICS_ALLOW", "127.0.0.0/8, ::1/128")
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",

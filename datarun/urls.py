@@ -7,6 +7,7 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework.authtoken.views import ObtainAuthToken
 
+from runapp.api import monitoring
 from runapp.dashboard.views import overview
 
 urlpatterns = [
@@ -18,6 +19,9 @@ urlpatterns = [
     path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),
     path("schema/", login_required(SpectacularAPIView.as_view()), name="schema"),
     path("admin/", admin.site.urls),
+    path("healthz", monitoring.healthz, name="healthz"),
+    path("readyz", monitoring.readyz, name="readyz"),
+    path("metrics", monitoring.metrics, name="metrics"),
 ]
 handler400 = "runapp.api.exceptions.bad_request"
 handler404 = "runapp.api.exceptions.not_found"

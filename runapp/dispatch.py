@@ -9,11 +9,14 @@ import uuid
 from functools import cache
 from typing import Any
 
+from celery.backends.redis import RedisBackend
 from django.conf import settings
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from datarun.celery import app
 from runapp.contract import INLINE_INDICES_CHARS, FoldTask, Queue, SplitTask, TaskName
+from runapp.errors import DatarunError
 from runapp.exchange import Exchange
 from runapp.models import RawData, SubmissionFold
 
@@ -25,6 +28,12 @@ logger = logging.getLogger(__name__)
 
 def new_task_id() -> str:
     return str(uuid.uuid4())
+
+
+class ResultsAway(DatarunError):
+    """The place of Celery's results does not answer."""
+
+    code = "results_away"
 
 
 @cache
@@ -120,6 +129,23 @@ def queue_depth(queue: str) -> QueueDepth | None:
     except (OperationalError, OSError, *connection.connection_errors) as error:
         logger.warning("the broker does not say how full the queue %s is: %s", queue, error)
         return None
+
+
+def results_answer() -> str:
+    """Ask the place of Celery's results whether it is there; what it is.
+
+    Raises
+    ------
+    ResultsAway
+        If it does not answer.
+    """
+    if not isinstance(app.backend, RedisBackend):
+        return "files"
+    try:
+        app.backend.client.ping()
+    except (RedisError, OSError) as error:
+        raise ResultsAway(f"Redis does not answer: {error}") from None
+    return "Redis, answers"
 
 
 def cancel(task_id: str) -> None:

@@ -7,6 +7,7 @@ under one local folder. In ``PROD`` missing and placeholder values stop the star
 
 import dataclasses
 import importlib.util
+import ipaddress
 import os
 import shutil
 import warnings
@@ -28,6 +29,8 @@ PLACEHOLDERS = frozenset({
 #: Variables that a master in PROD cannot do without, beyond those a runner needs.
 _MASTER_REQUIRED = ("DR_SECRET_KEY", "DR_DATABASE_NAME", "DR_DATABASE_USER", "DR_DATABASE_PASSWORD")
 _REQUIRED = ("DIR_DATA", "DIR_SUBMISSION", "RMQ_VHOST", "IP_MASTER")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _REDIS_RESULTS = "runapp.result_backends:SendOnlyRedisBackend"
 _FILE_RESULTS = "runapp.result_backends:AtomicFilesystemBackend"
@@ -106,6 +109,14 @@ class Environment:
         if not text.isdecimal() or int(text) < minimum:
             raise ConfigurationError(f"{name} is {text!r}; it must be a whole number of at least {minimum}")
         return int(text)
+
+    def networks(self, name: str, default: str) -> tuple[Network, ...]:
+        """The comma-separated networks in the variable ``name``; raises ConfigurationError for others."""
+        text = self.variables.get(name, default)
+        try:
+            return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+        except ValueError as error:
+            raise ConfigurationError(f"{name} is {text!r}: {error}") from None
 
     @property
     def lease_seconds(self) -> int:

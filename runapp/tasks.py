@@ -3,10 +3,13 @@
 Works in a plain Python, too, which has set up no Django.
 """
 
+from celery import signals
+
 from datarun.celery import app, set_up_master
 
 set_up_master()
 
+from runapp import dispatch  # noqa: E402
 from runapp.contract import TaskName  # noqa: E402 - models can be imported only now
 from runapp.runner.tasks import split_train_test, train_test_submission_fold  # noqa: E402
 from runapp.services import housekeeping, recovery, results  # noqa: E402
@@ -19,6 +22,11 @@ __all__ = [
     "sweep",
     "train_test_submission_fold",
 ]
+
+
+@signals.worker_init.connect
+def _make_exchange(**_: object) -> None:
+    dispatch.exchange()  # runners take no tasks before its folder is there
 
 
 @app.task(name=TaskName.SAVE.value, ignore_result=True)

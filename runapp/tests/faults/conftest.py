@@ -80,8 +80,8 @@ def everything_runs(harmed: Stack) -> Iterator[None]:
 def fly(harmed: Stack, iris_id: int, tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Flight]:
     """Post folds and wait until a part of them is finished; the rest is in flight then."""
 
-    def fly(plan: FlightPlan = FlightPlan()) -> Flight:
-        flight = Flight(harmed, iris_id, tmp_path, plan)
+    def fly(plan: FlightPlan | None = None) -> Flight:
+        flight = Flight(harmed, iris_id, tmp_path, plan or FlightPlan())
         flight.start()
         request.node.stash[_FLIGHT] = flight
         return flight

@@ -84,7 +84,7 @@ class Flight:
         return sum(fold["state"] in ("TESTED", "ERROR") for fold in mine)
 
     def lands(self) -> None:
-        """Wait for all folds, and check that each has one result, the right one, as if nothing had happened."""
+        """Wait for all folds, and check that each has the right result, as if nothing had happened."""
         self._client.wait(self.submission, timeout_seconds=_LANDING_SECONDS, progress=False)
         self.recovery = f"{time.monotonic() - self._harmed_at:6.1f} s"
         results = self._client.results(self.submission)

@@ -27,8 +27,11 @@ def disk(small_disk: Path | None) -> Path:
 
 
 def _wait_until_runners_refuse(stack: Stack) -> None:
-    for runner in stack.runners:
-        wait_until(lambda: _REFUSES in runner.log_since_start(), seconds=60, what=f"{runner.name}'s refusal")
+    wait_until(
+        lambda: all(_REFUSES in runner.log_end() for runner in stack.runners),
+        seconds=60,
+        what="the refusal of the runners",
+    )
 
 
 def test_the_shared_disk_full(fly: Callable[..., Flight], harmed: Stack, disk: Path) -> None:
