@@ -75,9 +75,9 @@ def _canary_data(owner: User) -> Iterator[RawData]:
     try:
         yield raw_data
     finally:
-        folders = [data_folder(raw_data)]
-        for submission in Submission.objects.filter(raw_data=raw_data):
-            folders.append(settings.ENVIRONMENT.dir_submission / str(submission.pk))
+        submissions = Submission.objects.filter(raw_data=raw_data).values_list("pk", flat=True)
+        folders = [settings.ENVIRONMENT.dir_submission / str(number) for number in submissions]
+        folders.append(data_folder(raw_data))
         raw_data.delete()
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)

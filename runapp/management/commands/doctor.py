@@ -12,8 +12,8 @@ from runapp.services.canary import CanaryFailed, train_canary
 
 class Command(BaseCommand):
     help = (
-        "Check database, broker, results, shared disk, clocks, beat, queues and runners, and train a small fold "
-        "end to end. Prints a line for each with the remedy, and exits non-zero when something is wrong."
+        "Check database, broker, results, shared disk, clocks, beat, queues and runners, and train a small "
+        "fold end to end. Prints a line for each with the remedy; exits non-zero when something is wrong."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

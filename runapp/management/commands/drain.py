@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from runapp import dispatch, selectors
 from runapp.errors import InvalidMessage
+from runapp.services.runners import host_drain
 
 
 class Command(BaseCommand):
@@ -21,9 +21,6 @@ class Command(BaseCommand):
             dispatch.exchange().drain(host)
         except (InvalidMessage, OSError) as error:
             raise CommandError(str(error)) from None
-        marks = [
-            runner.mark for runner in selectors.runners() if runner.is_alive and runner.mark.host == host
-        ]
         if not marks:
             self.stderr.write(
                 self.style.WARNING(f"no runner of {host} is up; one that starts will take nothing")

@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from runapp import dispatch
 from runapp.errors import InvalidMessage
+from runapp.services.runners import host_resume
 
 
 class Command(BaseCommand):
@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def handle(self, *, host: str, **options: Any) -> None:
         del options
         try:
-            was_drained = dispatch.exchange().resume(host)
+            was_drained = host_resume(host)
         except (InvalidMessage, OSError) as error:
             raise CommandError(str(error)) from None
         if not was_drained:
