@@ -18,7 +18,7 @@ class Command(BaseCommand):
     def handle(self, *, host: str, **options: Any) -> None:
         del options
         try:
-            dispatch.exchange().drain(host)
+            marks = host_drain(host)
         except (InvalidMessage, OSError) as error:
             raise CommandError(str(error)) from None
         if not marks:
