@@ -5,17 +5,21 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from rest_framework import parsers
 from rest_framework.authtoken.views import ObtainAuthToken
 
 from runapp.api import monitoring
+from runapp.api.parsers import JSONParser
 from runapp.dashboard.views import overview
+
+_obtain_token = ObtainAuthToken.as_view(schema=None, parser_classes=(JSONParser, parsers.FormParser))
 
 urlpatterns = [
     path("", overview, name="overview"),
     path("runapp/", include("runapp.api.urls")),
     path("api-auth/login/", LoginView.as_view(template_name="login.html"), name="login"),
     path("api-auth/", include("rest_framework.urls")),
-    path("api-token-auth/", ObtainAuthToken.as_view(schema=None), name="token"),
+    path("api-token-auth/", _obtain_token, name="token"),
     path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),
     path("schema/", login_required(SpectacularAPIView.as_view()), name="schema"),
     path("admin/", admin.site.urls),

@@ -9,7 +9,7 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path[:0] = [str(DOCS.parent), str(DOCS / "extensions")]
 
-# The reference is read off the code, which must not meet the settings or the folder of a datarun that runs here.
+# The reference is read off the code, which must not meet the settings of a datarun that runs here.
 for _name in list(os.environ):
     if _name.startswith("DR_") or _name in ("DIR_DATA", "DIR_SUBMISSION", "RMQ_VHOST", "IP_MASTER"):
         del os.environ[_name]
@@ -25,7 +25,7 @@ _setup_cfg.read(DOCS.parent / "setup.cfg", encoding="utf-8")
 
 project = "datarun"
 author = "the datarun authors"
-copyright = "the datarun authors"  # noqa: A001 - Sphinx's name
+copyright = "the datarun authors"
 version = release = _setup_cfg["metadata"]["version"]
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "reference_tables"]

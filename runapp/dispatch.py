@@ -25,6 +25,9 @@ _BROKER_SECONDS = 3.0
 
 logger = logging.getLogger(__name__)
 
+#: One more try at once: the connection that is kept open may be one to a broker that was restarted since.
+_RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+
 
 def new_task_id() -> str:
     return str(uuid.uuid4())
@@ -47,7 +50,9 @@ def exchange() -> Exchange:
 def _send(name: TaskName, message: dict[str, Any], *, task_id: str, queue: str) -> bool:
     """Send one task; tells whether the broker has it."""
     try:
-        app.send_task(name.value, args=[message], task_id=task_id, queue=queue, retry=False)
+        app.send_task(
+            name.value, args=[message], task_id=task_id, queue=queue, retry=True, retry_policy=_RETRY_ONCE
+        )
     except (OperationalError, OSError) as error:
         logger.warning("task %s is not sent, beat will send it: %s", task_id, error)
         return False

@@ -1,7 +1,7 @@
 """The errors datarun raises: one root, each subclass with a stable ``code``.
 
 They are raised where they are known and turned into an answer in one place
-(``runapp.api.errors``). No Django here: runners raise them too.
+(``runapp.api.exceptions``). No Django here: runners raise them too.
 """
 
 

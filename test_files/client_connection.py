@@ -46,10 +46,12 @@ class Connection:
         ServerNotUp
             If there is no answer, or that of a gateway.
         DatarunClientError
-            If the server refuses, or the answer is none of datarun's.
+            If the server refuses or is not trusted, or the answer is none of datarun's.
         """
         try:
             response = request(*self._account, *arguments, **options)
+        except requests.exceptions.SSLError as error:
+            raise DatarunClientError(f"no trusted connection to {self.host_url}: {error}") from error
         except (requests.ConnectionError, requests.Timeout) as error:
             raise ServerNotUp(f"no answer from {self.host_url}: {error}") from error
         except requests.RequestException as error:

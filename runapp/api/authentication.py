@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 from rest_framework import authentication
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 #: Seconds for which a verified pair of name and password is taken without hashing it again. A changed
@@ -43,6 +44,8 @@ class BasicAuthentication(authentication.BasicAuthentication):
     def authenticate_credentials(
         self, userid: str, password: str, request: Request | None = None
     ) -> tuple[Any, None]:
+        if "\0" in userid:  # which PostgreSQL cannot look for
+            raise AuthenticationFailed("Invalid username/password.")
         users = get_user_model()._default_manager.filter(is_active=True)
         user = users.filter(**{get_user_model().USERNAME_FIELD: userid}).first()
         if user is not None and _cache().get(_digest(user.password, userid, password)):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from rest_framework import pagination
@@ -37,8 +36,9 @@ class PageWhenAsked(pagination.PageNumberPagination):
 
     def _url(self, number: int) -> str:
         assert self.request is not None  # noqa: S101
-        query = {**self.request.query_params.dict(), "page": str(number)}
-        return f"{self.request.build_absolute_uri(self.request.path)}?{urlencode(query)}"
+        query = self.request.query_params.copy()  # a filter may be there more than once
+        query["page"] = str(number)
+        return f"{self.request.build_absolute_uri(self.request.path)}?{query.urlencode()}"
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         return schema

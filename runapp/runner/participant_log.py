@@ -1,5 +1,6 @@
 """What a participant gets to read: their traceback and their output, without this machine's paths."""
 
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterable
@@ -41,10 +42,11 @@ def compose_log(reason: str, printed: str, folders: Iterable[Path]) -> str:
         parts.append(f"{_PRINTED}\n{printed.strip()}" if parts else printed.strip())
     text = "\n\n".join(parts)
     for folder in sorted(map(str, (*folders, *_machine_folders())), key=len, reverse=True):
-        text = text.replace(f"{folder}/", "").replace(folder, ".")
+        text = text.replace(f"{folder}/", "")
+        text = re.sub(rf"{re.escape(folder)}(?![\w.-])", ".", text)
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def _machine_folders() -> list[str]:
     paths = sysconfig.get_paths()
-    return [paths[name] for name in ("purelib", "platlib", "stdlib", "data")] + [str(BASE_DIR)]
+    return [paths[name] for name in ("purelib", "platlib", "stdlib", "platstdlib")] + [str(BASE_DIR)]

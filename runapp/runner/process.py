@@ -87,8 +87,8 @@ def _started(request: bytes, folders: Scratch) -> Iterator[_Child]:
         with theirs:
             process = _start(request, folders, theirs.fileno())
         cleanup.callback(process.wait)
-        tree = ProcessTree(process.pid)
-        cleanup.callback(tree.kill)
+        cleanup.callback(process.kill)
+        tree = cleanup.enter_context(ProcessTree(process.pid))
         output = cleanup.enter_context(_output_of(process))
         yield _Child(process, tree, ours.fileno(), output)
 

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Self
 
 _PR_SET_CHILD_SUBREAPER = 36
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -31,7 +32,11 @@ _roots_lock = threading.Lock()
 
 
 class ProcessTree:
-    """The process ``pid``, a child of this one, with its descendants, also those it left behind."""
+    """The process ``pid``, a child of this one, with its descendants, also those it left behind.
+
+    A context manager: none of them is left at its end but the first, for its owner to wait for.
+    Raises ``OSError`` where the system has no reapers.
+    """
 
     def __init__(self, pid: int) -> None:
         if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
@@ -41,6 +46,14 @@ class ProcessTree:
             _roots.add(pid)
         self._started = _start_ticks(pid) or 0
         self._peak_kb = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        with _roots_lock:
+            _roots.discard(self._root)
 
     def pids(self) -> list[int]:
         """Process ids of those alive or not yet reaped; parents before their children."""
@@ -88,8 +101,6 @@ class ProcessTree:
         for pid in self._orphans():
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-        with _roots_lock:
-            _roots.discard(self._root)
 
     def _orphans(self) -> list[int]:
         """Children of this process that it did not start itself since the run began."""

@@ -26,8 +26,6 @@ Ending = Failed | FoldDone | SplitDone
 _CHUNK_BYTES = 256 * 1024
 _MEMORY_POLL_SECONDS = 0.05
 _KB_PER_GB = 1024 * 1024
-#: Signals by which a process ends at a limit of its own rather than by a fault.
-_LIMIT_SIGNALS = {signal.SIGXCPU: Outcome.TIMEOUT}
 
 
 class Supervision:
@@ -151,9 +149,8 @@ class Supervision:
             return Failed(
                 Outcome.CRASH, f"The process ended by itself, with code {code} and without a result."
             )
-        outcome = _LIMIT_SIGNALS.get(signal.Signals(code), Outcome.CRASH)
-        name = signal.Signals(code).name
-        return Failed(outcome, f"The process was ended by {name} ({signal.strsignal(code)}).")
+        outcome = Outcome.TIMEOUT if code == signal.SIGXCPU else Outcome.CRASH
+        return Failed(outcome, f"The process was ended by {_signal_name(code)} ({signal.strsignal(code)}).")
 
     def _drain_output(self) -> None:
         while chunk := _read(self._output):
@@ -169,6 +166,10 @@ def _read(descriptor: int) -> bytes | None:
     except ConnectionResetError:
         # The process ended before it read every answer.
         return b""
+
+
+def _signal_name(number: int) -> str:
+    return next((known.name for known in signal.Signals if known == number), f"signal {number}")
 
 
 def _gigabytes(kb: float) -> str:

@@ -21,6 +21,8 @@ from runapp.tables import TableError, check_table
 
 #: Names of data sets' folders.
 DATA_FOLDER = re.compile(r"[a-z0-9_-]{1,60}-[0-9a-f]{8}")
+#: A larger script is not even parsed, which takes a hundred times its size in memory.
+MAX_SPECIFIC_BYTES = 256 * 1024
 
 
 def raw_data_create(
@@ -137,8 +139,10 @@ def _specific_names(source: bytes) -> set[str] | None:
     Raises
     ------
     InvalidInput
-        If it is not Python.
+        If it is not Python, or too large for a script.
     """
+    if len(source) > MAX_SPECIFIC_BYTES:
+        raise InvalidInput("files", f"{SPECIFIC_FILE} is larger than {MAX_SPECIFIC_BYTES} bytes")
     try:
         tree = ast.parse(source, filename=SPECIFIC_FILE)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

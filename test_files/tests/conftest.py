@@ -6,7 +6,7 @@ from fake_datarun import FakeDatarun
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[type[FakeDatarun]], FakeDatarun]]:
+def serve() -> Iterator[Callable[[Callable[[], FakeDatarun]], FakeDatarun]]:
     """Starts servers of the classes given to it."""
     with ExitStack() as stack:
-        yield lambda server: stack.enter_context(contextmanager(server.serve)(server()))
+        yield lambda make_server: stack.enter_context(contextmanager(make_server().serve)())

@@ -2,10 +2,12 @@
 
 import base64
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -74,6 +76,14 @@ class FakeDatarun:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def use_certificate(self, certificate: Path) -> Self:
+        """Speak https, with the certificate and key of a file."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = self.url.replace("http:", "https:")
+        return self
 
     def serve(self) -> Iterator["FakeDatarun"]:
         thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})

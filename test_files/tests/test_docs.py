@@ -171,6 +171,12 @@ def test_every_outcome_and_state_is_explained() -> None:
     assert {outcome.value for outcome in Outcome} | {state.value for state in State} <= rows
 
 
+def test_the_tutorial_shows_the_steps_that_the_quickstart_prints() -> None:
+    steps = re.compile(r"\b\d/\d  [A-Z]\w+")
+    printed = steps.findall((BASE_DIR / "script_install" / "quickstart.py").read_text("utf-8"))
+    assert steps.findall((DOCS / "tutorial" / "quickstart.md").read_text("utf-8")) == printed != []
+
+
 def test_the_manual_builds_without_a_warning(tmp_path: Path) -> None:
     built = subprocess.run(
         [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", DOCS, tmp_path / "html"],

@@ -10,7 +10,7 @@ import pytest
 
 from test_files.examples import FOLDER
 from test_files.processes import free_ports, wait_until
-from test_files.stack import clean_environment
+from test_files.stack import answers, clean_environment
 
 pytestmark = pytest.mark.slow
 
@@ -83,15 +83,15 @@ def test_the_local_test_in_two_terminals(environment, tmp_path):
         ) as terminal_one,
     ):  # fmt: skip
         try:
-            for _ in range(2):
-                terminal_two = subprocess.run(
-                    ["bash", "local_test2.sh", "-d", "--folds", "1"], cwd=FOLDER, env=environment,
-                    capture_output=True, text=True, timeout=600,
-                )  # fmt: skip
-                assert terminal_two.returncode == 0, terminal_two.stderr[-3000:]
-                lines = terminal_two.stdout.splitlines()
-                assert [line for line in lines if "Oh yeah" in line] == ["Oh yeah 1!", "Oh yeah 2!"]
-                assert list((tmp_path / "test" / "data").iterdir()) == []
+            terminal_two = subprocess.run(
+                ["bash", "local_test2.sh", "-d", "--folds", "1"], cwd=FOLDER, env=environment,
+                capture_output=True, text=True, timeout=600,
+            )  # fmt: skip
+            assert terminal_two.returncode == 0, terminal_two.stderr[-3000:]
+            lines = terminal_two.stdout.splitlines()
+            assert [line for line in lines if "Oh yeah" in line] == ["Oh yeah 1!", "Oh yeah 2!"]
+            assert list((tmp_path / "test" / "data").iterdir()) == []
+            assert answers(f"http://127.0.0.1:{port}")
             processes = psutil.Process(terminal_one.pid).children(recursive=True)
             assert len(processes) >= 4
             # As Ctrl-C in a terminal does, to all of them.

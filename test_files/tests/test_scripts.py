@@ -143,6 +143,29 @@ def test_the_workflow_fails_in_the_servers_words(run, serve):
     assert "RawData with this name already exists." in failed.stderr
 
 
+@pytest.fixture
+def self_signed(tmp_path):
+    """A file with a certificate of 127.0.0.1 and its key."""
+    certificate, key = tmp_path / "master.crt", tmp_path / "master.key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-days", "2", "-subj", "/CN=datarun",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate, "-keyout", key],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    certificate.write_text(certificate.read_text() + key.read_text())
+    return certificate
+
+
+def test_a_self_signed_master_is_trusted_only_where_its_certificate_is_given(run, serve, self_signed):
+    server = serve(lambda: NameIsTaken().use_certificate(self_signed))
+    arguments = [server.url.removeprefix("https://"), USER, PASSWORD]
+    refused = run("stratuslab_test.sh", *arguments, "--https")
+    assert (refused.returncode, server.requests) == (1, [])
+    assert f"no trusted connection to {server.url}" in refused.stderr
+    trusted = run("stratuslab_test.sh", *arguments, "--ca-file", str(self_signed))
+    assert "RawData with this name already exists." in trusted.stderr
+
+
 @pytest.mark.parametrize("arguments", [["--folds", "0"], ["--ca-file", "/nowhere.crt"]])
 def test_the_workflow_refuses_what_it_cannot_do(run, arguments):
     assert run("test_workflow.py", "http://127.0.0.1:1", "user", "password", *arguments).returncode == 2

@@ -1,6 +1,6 @@
 """Submissions whose behaviour a test can tell apart, and a data set for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -51,3 +51,13 @@ def iris_id(datarun: Datarun) -> int:
         "iris_of_the_tests", example.target_column, example.workflow_elements, example.files
     )
     return int(data["id"])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the processes of the stack wrote last."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and stack is not None:
+        report.sections.extend((f"end of {process.name}", process.log_end()) for process in stack.processes)
+    return report

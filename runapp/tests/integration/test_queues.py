@@ -82,7 +82,9 @@ def test_folds_that_finish_while_the_master_worker_is_dead_are_saved_when_it_is_
     stack.master.kill()
     try:
         submission = datarun.post_submission(iris_id, write_submission(probability=0.625), folds=[_FOLD] * 3)
-        wait_until(lambda: len(list(outcomes.glob("*.json"))) == 3, seconds=60, what="the end of three folds")
+        wait_until(
+            lambda: len(list(outcomes.glob("*.json"))) == 3, seconds=120, what="the end of three folds"
+        )
         before = {result.state for result in datarun.results(submission)}
     finally:
         stack.master.start()

@@ -13,6 +13,8 @@ import psutil
 import pytest
 from sklearn.datasets import load_iris
 
+from runapp.contract import Outcome
+from runapp.encodings import Predictions
 from runapp.runner.job import FoldJob, FoldReport, Limits
 from runapp.runner.process import FreshProcess
 from runapp.runner.split import split_standard_data
@@ -98,6 +100,14 @@ def fold_job(data: DataSet, submission: Path, **changes: Any) -> FoldJob:
         train_is=np.arange(80),
     )
     return dataclasses.replace(job, **changes)
+
+
+def predictions_of(report: FoldReport) -> tuple[Predictions, Predictions]:
+    """Both predictions of a fold that went well."""
+    assert report.outcome is Outcome.OK, report.log_messages
+    assert report.full_train_predictions is not None
+    assert report.test_predictions is not None
+    return report.full_train_predictions, report.test_predictions
 
 
 @pytest.fixture

@@ -1,0 +1,130 @@
+"""Rows, files and messages for tests, each valid and small unless a test says otherwise."""
+
+import base64
+import itertools
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from runapp.content import content_hash
+from runapp.contract import FoldOutcome, Outcome, SplitOutcome, SplitState, State
+from runapp.dispatch import new_task_id
+from runapp.encodings import encode_predictions
+from runapp.models import RawData, Submission, SubmissionFold
+
+PASSWORD = "correct horse battery staple"
+N_TRAIN_ROWS, N_TEST_ROWS = 6, 3
+CLASSIFIER = b"class Classifier:\n    pass\n"
+CSV = b"width,height,species\n" + b"".join(b"%d,%d,%s\n" % (i, 9 - i, b"ab"[i % 2 :][:1]) for i in range(9))
+SPECIFIC = b"""
+def prepare_data(raw_data_path): ...
+def get_train_data(raw_data_path): ...
+def get_test_data(raw_data_path): ...
+def train_submission(module_path, X, y, train_indices): ...
+def test_submission(trained_model, X, test_indices): ...
+"""
+
+_ids = itertools.count(1000)
+
+
+def encoded(content: bytes) -> str:
+    """Content of a file as a request carries it."""
+    return base64.b64encode(zlib.compress(content)).decode()
+
+
+def encoded_files(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: encoded(content) for name, content in files.items()}
+
+
+def encoded_indices(rows: Sequence[int]) -> str:
+    return encoded(np.asarray(rows, dtype="<i8").tobytes())
+
+
+def make_user(name: str = "ada", **fields: Any) -> User:
+    return User.objects.create_user(name, password=PASSWORD, **fields)
+
+
+def make_raw_data(split_state: SplitState = SplitState.DONE, **fields: Any) -> RawData:
+    """A data set of 6 training and 3 test rows, split unless ``split_state`` says otherwise."""
+    name = fields.pop("name", f"iris{next(_ids)}")
+    values: dict[str, Any] = {
+        "files_path": f"{name[:50]}-0", "workflow_elements": "classifier", "target_column": "species",
+        "split_state": split_state, "split_log": "the split's own error" if split_state == "ERROR" else "",
+        "split_task_id": "" if split_state == "NONE" else new_task_id(),
+    }  # fmt: skip
+    if split_state == SplitState.DONE:
+        values |= {"n_train_rows": N_TRAIN_ROWS, "n_test_rows": N_TEST_ROWS}
+    return RawData.objects.create(name=name, **values | fields)
+
+
+def make_submission(raw_data: RawData | None = None, **fields: Any) -> Submission:
+    number = fields.pop("databoard_s_id", next(_ids))
+    digest = content_hash({"classifier.py": CLASSIFIER})
+    values = {
+        "databoard_s_id": number, "files_path": f"{number}/{digest}", "files_hash": digest,
+        "raw_data": raw_data or make_raw_data(),
+    }  # fmt: skip
+    return Submission.objects.create(**values | fields)
+
+
+def make_fold(submission: Submission | None = None, **fields: Any) -> SubmissionFold:
+    """A fold in ``state`` (TODO unless given), with predictions and an outcome where that has them."""
+    values: dict[str, Any] = {
+        "databoard_sf_id": next(_ids), "databoard_s": submission or make_submission(),
+        "task_id": new_task_id(), "train_is": encoded_indices([0, 1, 2]), "test_is": encoded_indices([3, 4]),
+    }  # fmt: skip
+    if fields.get("state") == State.TESTED:
+        values |= {"outcome": Outcome.OK, **predictions()}
+    elif fields.get("state") == State.ERROR:
+        values["outcome"] = Outcome.USER_ERROR
+    return SubmissionFold.objects.create(**values | fields)
+
+
+def predictions(n_train_rows: int = N_TRAIN_ROWS, n_test_rows: int = N_TEST_ROWS) -> dict[str, Any]:
+    """The four fields that carry a fold's predictions, of two classes."""
+    fields: dict[str, Any] = {}
+    for name, n_rows in (("full_train_predictions", n_train_rows), ("test_predictions", n_test_rows)):
+        fields[name] = encode_predictions(np.full((n_rows, 2), 0.5))
+        fields[f"{name}_shape"] = (n_rows, 2)
+    return fields
+
+
+def make_outcome(fold: SubmissionFold, **changes: Any) -> FoldOutcome:
+    """What a runner reports of ``fold``: success, unless ``changes`` say otherwise."""
+    values: dict[str, Any] = {
+        "fold_id": fold.pk, "task_id": fold.task_id, "attempt": 1, "outcome": Outcome.OK, "log_messages": "",
+        "runner": "runner@host", "isolation": "none", "started_at": 1.7e9, "trained_at": 1.7e9 + 1,
+        "validated_at": 1.7e9 + 2, "tested_at": 1.7e9 + 3, "train_time": 1.0, "train_memory": 2048.0,
+    }  # fmt: skip
+    if changes.get("outcome", Outcome.OK) is Outcome.OK:
+        values |= predictions()
+    return FoldOutcome(**values | changes)
+
+
+def make_split_outcome(raw_data: RawData, **changes: Any) -> SplitOutcome:
+    values: dict[str, Any] = {
+        "raw_data_id": raw_data.pk, "task_id": raw_data.split_task_id, "ok": True, "log_messages": "",
+        "runner": "runner@host", "n_train_rows": N_TRAIN_ROWS, "n_test_rows": N_TEST_ROWS,
+    }  # fmt: skip
+    return SplitOutcome(**values | changes)
+
+
+def written() -> tuple[list[Path], list[Any]]:
+    """Every path below the two data folders, and every row of the three tables."""
+    folders = (settings.ENVIRONMENT.dir_data, settings.ENVIRONMENT.dir_submission)
+    rows = [list(model.objects.values()) for model in (RawData, Submission, SubmissionFold)]
+    return sorted(path for folder in folders for path in folder.rglob("*")), rows
+
+
+@contextmanager
+def nothing_written() -> Iterator[None]:
+    """Fail if a file, a folder or a row appears, changes or goes away."""
+    before = written()
+    yield
+    assert written() == before
