@@ -139,6 +139,8 @@ class Services:
             "port": self._ports["postgres"], "listen_addresses": "127.0.0.1", "max_connections": 200,
             "unix_socket_directories": folder, "fsync": "off", "synchronous_commit": "off",
             "full_page_writes": "off",
+            # Not in /dev/shm, which others may sweep.
+            "dynamic_shared_memory_type": "mmap",
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         import psycopg

@@ -2,7 +2,6 @@
 process of its own."""
 
 import secrets
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +102,6 @@ class Stack:
             working_folder=BASE_DIR,
             is_ready=is_ready,
             says=says,
-            death_signal=signal.SIGQUIT,  # on which Celery ends its pool's processes, too
         )
 
 

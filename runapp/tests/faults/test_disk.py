@@ -26,16 +26,22 @@ def disk(small_disk: Path | None) -> Path:
     return small_disk
 
 
-def _wait_until_runners_refuse(stack: Stack) -> None:
-    wait_until(
-        lambda: all(_REFUSES in runner.log_end() for runner in stack.runners),
-        seconds=60,
-        what="the refusal of the runners",
-    )
+def _refusals(stack: Stack) -> list[int]:
+    return [runner.log_since_start().count(_REFUSES) for runner in stack.runners]
+
+
+def _wait_until_runners_refuse(stack: Stack, before: list[int]) -> None:
+    """Wait until each runner has refused once more than before the harm."""
+
+    def all_refuse() -> bool:
+        return all(now > then for now, then in zip(_refusals(stack), before, strict=True))
+
+    wait_until(all_refuse, seconds=60, what="the refusal of the runners")
 
 
 def test_the_shared_disk_full(fly: Callable[..., Flight], harmed: Stack, disk: Path) -> None:
     flight = fly()
+    before = _refusals(harmed)
     filler = disk / "filler"
     with open(filler, "wb", buffering=0) as stream:
         while True:
@@ -43,7 +49,7 @@ def test_the_shared_disk_full(fly: Callable[..., Flight], harmed: Stack, disk: P
                 stream.write(bytes(1 << 16))
             except OSError:
                 break
-    _wait_until_runners_refuse(harmed)
+    _wait_until_runners_refuse(harmed, before)
     _stays_so_for_a_lease()
     filler.unlink()
     flight.lands()
@@ -51,9 +57,10 @@ def test_the_shared_disk_full(fly: Callable[..., Flight], harmed: Stack, disk: P
 
 def test_the_shared_disk_read_only(fly: Callable[..., Flight], harmed: Stack, disk: Path) -> None:
     flight = fly()
+    before = _refusals(harmed)
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     try:
-        _wait_until_runners_refuse(harmed)
+        _wait_until_runners_refuse(harmed, before)
         _stays_so_for_a_lease()
     finally:
         subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
@@ -62,8 +69,9 @@ def test_the_shared_disk_read_only(fly: Callable[..., Flight], harmed: Stack, di
 
 def test_the_shared_disk_gone_for_a_while(fly: Callable[..., Flight], harmed: Stack) -> None:
     flight = fly()
+    before = _refusals(harmed)
     with harm.away(harmed.exchange_folder):
-        _wait_until_runners_refuse(harmed)
+        _wait_until_runners_refuse(harmed, before)
         _stays_so_for_a_lease()
     flight.lands()
 
