@@ -20,6 +20,9 @@ PROTOCOL_VERSION = 1
 #: Encoded indices longer than this many characters travel by the shared disk, not by the broker.
 INLINE_INDICES_CHARS = 64 * 1024
 
+#: Most numbers that each of a fold's two predictions may hold; an outcome file has room for both.
+MAX_PREDICTIONS = 50_000_000
+
 #: How often in all a fold is started when it was lost through datarun's own fault.
 MAX_ATTEMPTS = 3
 

@@ -5,6 +5,7 @@ Everything decoded here came from a stranger: decompression stops at a limit.
 
 import base64
 import binascii
+import math
 import zlib
 
 import numpy as np
@@ -101,11 +102,14 @@ def decode_predictions(text: str, shape: tuple[int, ...]) -> Predictions:
     NotEncoded
         If ``text`` does not hold exactly that many float64 numbers.
     """
-    n_bytes = 8 * int(np.prod(shape, dtype=np.int64))
+    n_bytes = 8 * math.prod(shape)
     try:
         content = decode_bytes(text, max_bytes=n_bytes)
     except DecompressedTooLarge:
         raise NotEncoded(f"more numbers than the shape {shape} holds") from None
     if len(content) != n_bytes:
         raise NotEncoded(f"{len(content)} bytes are not float64 numbers of the shape {shape}")
-    return np.frombuffer(content, dtype="<f8").reshape(shape)
+    try:
+        return np.frombuffer(content, dtype="<f8").reshape(shape)
+    except ValueError as error:
+        raise NotEncoded(f"{shape} is not the shape of an array: {error}") from None

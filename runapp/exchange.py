@@ -18,6 +18,7 @@ locks and watches are not relied on.
 import json
 import os
 import re
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,14 +134,15 @@ class Exchange:
         ------
         InvalidMessage
             If it is not an outcome, or not the one its name says.
-        FileNotFoundError
-            If another reader was quicker.
+        OSError
+            If another reader was quicker, or the disk fails.
         """
-        if path.is_symlink() or not path.is_file():
-            if not path.exists():
-                raise FileNotFoundError(path)
+        if not _TASK_ID.fullmatch(path.stem):
+            raise InvalidMessage(f"{path.stem[:60]!r} is not a task id")
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
             raise InvalidMessage("not a regular file")
-        if path.stat().st_size > MAX_OUTCOME_BYTES:
+        if status.st_size > MAX_OUTCOME_BYTES:
             raise InvalidMessage(f"larger than {MAX_OUTCOME_BYTES} bytes")
         try:
             message = json.loads(path.read_bytes())

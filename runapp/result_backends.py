@@ -26,9 +26,9 @@ class SendOnlyRedisBackend(RedisBackend):
 class AtomicFilesystemBackend(FilesystemBackend):
     """Files, each appearing by a rename: a reader never sees half of one."""
 
-    def set(self, key: str, value: str | bytes) -> None:
-        place = self._filename(key)  # type: ignore[attr-defined]
-        beside = f"{place}.{uuid.uuid4().hex}"
+    def set(self, key: str | bytes, value: str | bytes) -> None:
+        place: bytes = self._filename(key)  # type: ignore[attr-defined]
+        beside = place + f".{uuid.uuid4().hex}".encode()
         with self.open(beside, "wb") as stream:  # type: ignore[attr-defined]
             stream.write(value.encode() if isinstance(value, str) else value)
         os.replace(beside, place)

@@ -121,7 +121,8 @@ class RawData(models.Model):
                 name="raw_data_split_state",
             ),
             models.CheckConstraint(
-                condition=~Q(split_state="DONE") | Q(n_train_rows__gt=0, n_test_rows__isnull=False),
+                condition=~Q(split_state="DONE")
+                | Q(n_train_rows__isnull=False, n_train_rows__gt=0, n_test_rows__isnull=False),
                 name="raw_data_done_split_has_rows",
             ),
             models.CheckConstraint(

@@ -93,6 +93,8 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
 
     def note_progress(self, mark: FoldMark) -> bool:
         """TODO -> TRAINED -> VALIDATED while the fold runs; never backwards, never out of a final state."""
+        if mark.state in FINAL_STATES:
+            return False  # only an outcome says that a fold is finished
         earlier = list(State)[: list(State).index(mark.state) + 1]
         changed = self.filter(
             pk=mark.fold_id, task_id=mark.task_id, state__in=earlier, attempts__lte=mark.attempt

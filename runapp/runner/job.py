@@ -14,8 +14,6 @@ import numpy.typing as npt
 from runapp.contract import Outcome, State
 from runapp.encodings import Indices
 
-#: Most numbers that each of a fold's two predictions may hold; an outcome file has room for both.
-MAX_PREDICTIONS = 50_000_000
 #: Most bytes of a traceback or another message that a fold may report.
 MAX_LOG_BYTES = 128 * 1024
 #: A launcher asks ``is_cancelled`` at least this often.

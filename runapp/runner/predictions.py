@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from runapp.contract import MAX_PREDICTIONS
 from runapp.runner.failure import BadOutput
-from runapp.runner.job import MAX_PREDICTIONS
 
 
 def checked_predictions(predicted: object, n_rows: int, function: str) -> npt.NDArray[np.float64]:

@@ -88,19 +88,27 @@ class ProcessTree:
         return peak
 
     def kill(self) -> None:
-        """Kill every process and reap those left behind; the first is left for its owner to wait for."""
+        """Kill every process and reap those left behind; the first is left for its owner to wait for.
+
+        A process whose first thread ended looks dead while its other threads go on, so all are
+        killed until all have really ended.
+        """
         deadline = time.monotonic() + _KILL_SECONDS
-        while alive := [pid for pid in self.pids() if _is_alive(pid)]:
-            for pid in alive:
+        while not self._has_ended():
+            for pid in self.pids():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            for pid in self._orphans():
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
             if time.monotonic() > deadline:
-                logger.error("processes of a fold could not be killed: %s", alive)
+                logger.error("processes of a fold could not be killed: %s", self.pids())
                 break
             time.sleep(_KILL_PAUSE_SECONDS)
-        for pid in self._orphans():
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
+
+    def _has_ended(self) -> bool:
+        ended = os.waitid(os.P_PID, self._root, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return ended is not None and not self._orphans()
 
     def _orphans(self) -> list[int]:
         """Children of this process that it did not start itself since the run began."""
@@ -129,11 +137,6 @@ def _stat(pid: int) -> list[str]:
 def _start_ticks(pid: int) -> int | None:
     fields = _stat(pid)
     return int(fields[19]) if fields else None
-
-
-def _is_alive(pid: int) -> bool:
-    fields = _stat(pid)
-    return bool(fields) and fields[0] not in ("Z", "X")
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from runapp.contract import Outcome
+from runapp.contract import MAX_PREDICTIONS, Outcome
 from runapp.errors import DatarunError
-from runapp.runner.job import MAX_LOG_BYTES, MAX_PREDICTIONS
+from runapp.runner.job import MAX_LOG_BYTES
 
 Predictions = npt.NDArray[np.float64]
 

@@ -4,8 +4,7 @@ import ast
 import re
 import shutil
 import uuid
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -148,7 +147,7 @@ def _specific_names(source: bytes) -> set[str] | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InvalidInput("files", f"{SPECIFIC_FILE} is not valid Python: {error}") from None
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _outermost(tree):
         if isinstance(node, ast.FunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.ImportFrom | ast.Import):
@@ -156,6 +155,16 @@ def _specific_names(source: bytes) -> set[str] | None:
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
     return None if "*" in names else names
+
+
+def _outermost(tree: ast.Module) -> Iterator[ast.AST]:
+    """The nodes of a module outside of its functions and classes, in no order."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
 
 
 def split_ask(*, raw_data: RawData, held_out_test: float, random_state: int) -> str:
@@ -190,10 +199,5 @@ def _ask(raw_data: RawData, *, held_out_test: float | None, random_state: int | 
             raw_data.pk, task_id=task_id, held_out_test=held_out_test, random_state=random_state
         )
         raw_data.refresh_from_db()
-        transaction.on_commit(lambda: dispatch.send_split(raw_data))
+        transaction.on_commit(lambda: dispatch.send_split(raw_data), robust=True)
     return task_id
-
-
-def data_folder(raw_data: RawData) -> Path:
-    """Folder of the data set on this machine."""
-    return settings.ENVIRONMENT.dir_data / raw_data.files_path

@@ -1,5 +1,6 @@
 """Files that callers send: checked, decoded, and written so that there is all of them or nothing."""
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -88,9 +89,16 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> bool:
         fsync_folder(beside)
         beside.rename(folder)
     except OSError:
-        shutil.rmtree(beside, ignore_errors=True)
+        remove_folder(beside)
         if folder.exists():
             return False  # another request wrote the same content meanwhile
         raise
     fsync_folder(folder.parent)
     return True
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all there is in it, and the one above it if that is empty then."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # not empty
+        folder.parent.rmdir()

@@ -2,10 +2,11 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from runapp import dispatch
 from runapp.content import content_hash
@@ -14,7 +15,7 @@ from runapp.encodings import DecompressedTooLarge, Indices, NotEncoded, decode_i
 from runapp.errors import Conflict, InvalidInput, NotFound, SplitFailed, SplitNeverAsked, TooLarge
 from runapp.models import RawData, Submission, SubmissionFold
 from runapp.services.files import decode_files
-from runapp.services.submissions import submission_files_write, submission_row
+from runapp.services.submissions import submission_files_discard, submission_files_write, submission_row
 
 FORCE_SUBMISSION = "submission"
 FORCE_FOLD = "submission_fold"
@@ -72,6 +73,26 @@ def fold_submit(request: FoldRequest, *, owner: User) -> SubmissionFold:
         return _write(request, owner, indices, files)
 
 
+def _write(
+    request: FoldRequest,
+    owner: User,
+    indices: tuple[Indices, Indices],
+    files: Mapping[str, bytes] | None,
+) -> SubmissionFold:
+    """Write the rows and then the files, or neither."""
+    made: Path | None = None
+    try:
+        with transaction.atomic():
+            fold, submission = _write_rows(request, owner, indices, files)
+            if files is not None:
+                made = submission_files_write(submission, files)
+    except DatabaseError:
+        if made is not None:
+            submission_files_discard(made)
+        raise
+    return fold
+
+
 def _indices(field: str, text: str) -> Indices:
     limit = settings.MAX_DECOMPRESSED_BYTES
     try:
@@ -84,13 +105,12 @@ def _indices(field: str, text: str) -> Indices:
         ) from None
 
 
-@transaction.atomic
-def _write(
+def _write_rows(
     request: FoldRequest,
     owner: User,
     indices: tuple[Indices, Indices],
     files: Mapping[str, bytes] | None,
-) -> SubmissionFold:
+) -> tuple[SubmissionFold, Submission]:
     submission = Submission.objects.select_for_update().filter(pk=request.submission_id).first()
     former = SubmissionFold.objects.select_for_update().filter(pk=request.fold_id).first()
     if former is not None and not request.forces_fold:
@@ -111,10 +131,8 @@ def _write(
     fold = _fold_row(request, owner, submission, former)
     if replaced:
         _restart_others(submission, fold)
-    if files is not None:
-        submission_files_write(submission, files)
-    transaction.on_commit(lambda: release_folds([fold.pk]))
-    return fold
+    transaction.on_commit(lambda: release_folds([fold.pk]), robust=True)
+    return fold, submission
 
 
 def _raw_data(request: FoldRequest, submission: Submission | None) -> RawData:
@@ -244,7 +262,7 @@ def _start_anew(fold: SubmissionFold) -> None:
     """Give a fold a fresh task; the former one is cancelled after commit."""
     former_task = fold.task_id
     SubmissionFold.objects.start_anew(fold.pk, task_id=dispatch.new_task_id())
-    transaction.on_commit(lambda: dispatch.cancel(former_task))
+    transaction.on_commit(lambda: dispatch.cancel(former_task), robust=True)
 
 
 def _restart_others(submission: Submission, fold: SubmissionFold) -> None:
@@ -252,7 +270,7 @@ def _restart_others(submission: Submission, fold: SubmissionFold) -> None:
     others = list(SubmissionFold.objects.filter(databoard_s=submission).unfinished().exclude(pk=fold.pk))
     for other in others:
         _start_anew(other)
-    transaction.on_commit(lambda: release_folds([other.pk for other in others]))
+    transaction.on_commit(lambda: release_folds([other.pk for other in others]), robust=True)
 
 
 def release_folds(fold_ids: Iterable[int] | None = None) -> int:

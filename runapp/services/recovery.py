@@ -20,7 +20,7 @@ from runapp import dispatch
 from runapp.contract import RUNNER_QUEUES, FoldMark, Mark, Queue
 from runapp.models import RawData, SubmissionFold
 from runapp.services.folds import release_folds
-from runapp.services.results import save_outcomes
+from runapp.services.results import NONSENSE, save_outcomes
 
 logger = logging.getLogger(__name__)
 
@@ -59,13 +59,22 @@ def follow_marks() -> int:
             continue  # it ended meanwhile
         mark, renewed_at = found
         silent_seconds = now - max(renewed_at, since)
-        if silent_seconds > lease_seconds or (mark is not None and mark.ended):
-            n_lost += _end_lease(task_id, renewed_at, silent_seconds)
-        elif isinstance(mark, FoldMark):
-            SubmissionFold.objects.note_progress(mark)
-        elif mark is not None:
-            RawData.objects.note_split_progress(mark)
+        try:
+            if silent_seconds > lease_seconds or (mark is not None and mark.ended):
+                n_lost += _end_lease(task_id, renewed_at, silent_seconds)
+            elif mark is not None:
+                _note_progress(mark)
+        except NONSENSE as error:
+            logger.warning("the mark of task %s cannot be used: %s", task_id, error)
     return n_lost
+
+
+@transaction.atomic
+def _note_progress(mark: Mark) -> None:
+    if isinstance(mark, FoldMark):
+        SubmissionFold.objects.note_progress(mark)
+    else:
+        RawData.objects.note_split_progress(mark)
 
 
 def find_unmarked() -> int:

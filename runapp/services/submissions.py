@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from runapp.content import content_hash
 from runapp.errors import InvalidInput
 from runapp.models import RawData, Submission
-from runapp.services.files import write_folder
+from runapp.services.files import remove_folder, write_folder
 
 
 def submission_row(
@@ -42,10 +42,21 @@ def submission_row(
     return submission
 
 
-def submission_files_write(submission: Submission, files: Mapping[str, bytes]) -> None:
+def submission_files_write(submission: Submission, files: Mapping[str, bytes]) -> Path | None:
     """Write a submission's files, as the last step of the transaction that writes its row.
 
     The folder is named by its content: an earlier version stays untouched for whoever reads it.
-    Raises ``OSError`` with nothing left behind.
+    Returns the folder, or None if it was there before. Raises ``OSError`` with nothing left behind.
     """
-    write_folder(Path(settings.ENVIRONMENT.dir_submission / (submission.files_path or "")), files)
+    folder = Path(settings.ENVIRONMENT.dir_submission / (submission.files_path or ""))
+    return folder if write_folder(folder, files) else None
+
+
+def submission_files_discard(folder: Path) -> None:
+    """Remove files whose row was not committed.
+
+    Where the database cannot tell, they stay: a row without its files would be worse.
+    """
+    files_path = folder.relative_to(settings.ENVIRONMENT.dir_submission)
+    if not Submission.objects.filter(files_path=str(files_path)).exists():
+        remove_folder(folder)

@@ -127,4 +127,5 @@ def nothing_written() -> Iterator[None]:
     """Fail if a file, a folder or a row appears, changes or goes away."""
     before = written()
     yield
-    assert written() == before
+    after = written()
+    assert after == before, f"there were {before}, there are {after}"

@@ -36,7 +36,7 @@ from test_files.stack import Stack
 _EXAMPLE = STANDARD_EXAMPLES[0]
 _N_WARM_UP = 3
 #: How often the API is asked, at most, whether a fold is done: finer than what is measured.
-_POLL_SECONDS = 0.005
+_POLL_SECONDS = 0.01
 _FOLD_SECONDS = 120.0
 
 

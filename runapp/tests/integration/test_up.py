@@ -73,6 +73,7 @@ def start_embedded(tmp_path: Path) -> Iterator[Callable[[str], EmbeddedDatarun]]
     yield start
     for datarun in started:
         datarun.up.stop(seconds=30)
+        print(datarun.up.log_end())  # which pytest shows with a failure
 
 
 @pytest.mark.parametrize("broker", ["redis", "files"])

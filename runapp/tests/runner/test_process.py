@@ -167,8 +167,10 @@ def test_predictions_that_cannot_be_used_are_bad_output(run_classifier: RunFold)
         "for s in set(signal.Signals) - {9, 19}: signal.signal(s, signal.SIG_IGN)\ntime.sleep(600)",
         "print('begun')\nimport os\nos.kill(os.getpid(), 19)",
         "print('begun')\nimport os, time\nos.closerange(0, 200)\ntime.sleep(600)",
+        "print('begun')\nimport ctypes, threading, time\n"
+        "threading.Thread(target=time.sleep, args=(600,)).start()\nctypes.CDLL(None).pthread_exit(None)",
     ],
-    ids=["endless", "ignoring signals", "stopped", "all closed"],
+    ids=["endless", "ignoring signals", "stopped", "all closed", "without its first thread"],
 )
 def test_a_fold_ends_at_its_deadline(run_classifier: RunFold, start_seconds: float, body: str) -> None:
     wall_seconds = round(2 + 3 * start_seconds, 1)
