@@ -16,7 +16,7 @@ from runapp.contract import FINAL_STATES, Priority, SplitState, State
 from runapp.encodings import encode_bytes, encode_indices
 from runapp.errors import DatarunError
 from runapp.models import RawData, Submission, SubmissionFold
-from runapp.services.data import data_folder, raw_data_create, split_ask
+from runapp.services.data import raw_data_create, split_ask
 from runapp.services.folds import FoldRequest, fold_submit
 
 _DATA = "size,kind\n" + "".join(f"{number},{'big' if number > 9 else 'small'}\n" for number in range(20))
@@ -77,7 +77,7 @@ def _canary_data(owner: User) -> Iterator[RawData]:
     finally:
         submissions = Submission.objects.filter(raw_data=raw_data).values_list("pk", flat=True)
         folders = [settings.ENVIRONMENT.dir_submission / str(number) for number in submissions]
-        folders.append(data_folder(raw_data))
+        folders.append(settings.ENVIRONMENT.dir_data / raw_data.files_path)
         raw_data.delete()
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)

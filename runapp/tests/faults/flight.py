@@ -99,4 +99,5 @@ class Flight:
         for number, result in enumerate(results):
             _, counts = np.unique(species[self.train_rows(number)], return_counts=True)
             expected = np.tile(counts / counts.sum(), (len(species), 1))
+            assert result.full_train_predictions is not None, result.fold_id
             assert np.array_equal(result.full_train_predictions, expected), f"fold {result.fold_id}"
