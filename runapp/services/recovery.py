@@ -54,17 +54,17 @@ def follow_marks() -> int:
     now, since = watch()
     n_lost = 0
     for task_id in exchange.marked_task_ids():
-        found = exchange.find_mark(task_id)
-        if found is None:
-            continue  # it ended meanwhile
-        mark, renewed_at = found
-        silent_seconds = now - max(renewed_at, since)
         try:
+            found = exchange.find_mark(task_id)
+            if found is None:
+                continue  # it ended meanwhile
+            mark, renewed_at = found
+            silent_seconds = now - max(renewed_at, since)
             if silent_seconds > lease_seconds or (mark is not None and mark.ended):
                 n_lost += _end_lease(task_id, renewed_at, silent_seconds)
             elif mark is not None:
                 _note_progress(mark)
-        except NONSENSE as error:
+        except (OSError, *NONSENSE) as error:
             logger.warning("the mark of task %s cannot be used: %s", task_id, error)
     return n_lost
 
