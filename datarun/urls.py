@@ -12,7 +12,9 @@ from runapp.api import monitoring
 from runapp.api.parsers import JSONParser
 from runapp.dashboard.views import overview
 
-_obtain_token = ObtainAuthToken.as_view(schema=None, parser_classes=(JSONParser, parsers.FormParser))
+_obtain_token = ObtainAuthToken.as_view(
+    schema=None, parser_classes=(JSONParser, parsers.FormParser, parsers.MultiPartParser)
+)
 
 urlpatterns = [
     path("", overview, name="overview"),

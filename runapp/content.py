@@ -54,10 +54,11 @@ def folder_hash(folder: Path) -> str:
 
 def read_folder(folder: Path) -> dict[str, bytes]:
     """Names and contents of a folder of plain files; errors as ``folder_hash``."""
-    return {name: _read_regular(folder / name) for name in os.listdir(folder)}
+    return {name: read_regular(folder / name) for name in os.listdir(folder)}
 
 
-def _read_regular(path: Path) -> bytes:
+def read_regular(path: Path) -> bytes:
+    """The content of a file that is no link; errors as ``folder_hash``."""
     _require_plain(path.name)
     if not stat.S_ISREG(path.lstat().st_mode):
         raise NotPlainFiles(f"{path.name!r} is not a regular file")

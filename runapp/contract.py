@@ -113,6 +113,10 @@ class TaskName(StrEnum):
     CLEAN = "runapp.tasks.clean"
 
 
+#: Name of the remote control command by which a runner tells its state.
+RUNNER_STATUS = "runner_status"
+
+
 def _fits(value: object, annotation: Any) -> bool:
     """Whether ``value`` is what a JSON document may hold for a field annotated so."""
     origin = typing.get_origin(annotation)

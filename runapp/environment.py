@@ -9,6 +9,7 @@ import dataclasses
 import importlib.util
 import ipaddress
 import os
+import re
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -31,6 +32,11 @@ _MASTER_REQUIRED = ("DR_SECRET_KEY", "DR_DATABASE_NAME", "DR_DATABASE_USER", "DR
 _REQUIRED = ("DIR_DATA", "DIR_SUBMISSION", "RMQ_VHOST", "IP_MASTER")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: One part of the minutes field of a crontab: ``*``, ``*/2``, ``5``, ``5-20``, ``5-20/5``.
+_MINUTES = re.compile(r"\*(/[1-9][0-9]?)?|[0-5]?[0-9](-[0-5]?[0-9](/[1-9][0-9]?)?)?")
+#: A whole number of a setting has no more.
+_MOST_DIGITS = 9
 
 _REDIS_RESULTS = "runapp.result_backends:SendOnlyRedisBackend"
 _FILE_RESULTS = "runapp.result_backends:AtomicFilesystemBackend"
@@ -106,8 +112,10 @@ class Environment:
     def integer(self, name: str, default: int, *, minimum: int = 1) -> int:
         """The whole number in the variable ``name``; raises ConfigurationError for anything else."""
         text = self.variables.get(name, str(default))
-        if not text.isdecimal() or int(text) < minimum:
-            raise ConfigurationError(f"{name} is {text!r}; it must be a whole number of at least {minimum}")
+        if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < minimum:
+            raise ConfigurationError(
+                f"{name} is {text[:60]!r}; it must be a whole number of at least {minimum}"
+            )
         return int(text)
 
     def networks(self, name: str, default: str) -> tuple[Network, ...]:
@@ -213,7 +221,7 @@ def _require(values: Mapping[str, str], names: tuple[str, ...], instead: tuple[s
 def _scheduler_period(text: str) -> str:
     """Check the minutes field of a crontab; ``* / 2``, as an older document prints it, is ``*/2``."""
     period = "".join(text.split())
-    if not period or set(period) - set("0123456789*/,-"):
+    if not all(_MINUTES.fullmatch(part) for part in period.split(",")):
         raise ConfigurationError(
             f"CELERY_SCHEDULER_PERIOD is {text!r}; it must be minutes as in a crontab, like */2"
         )

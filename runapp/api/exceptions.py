@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework import exceptions, status
@@ -30,9 +30,9 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if isinstance(error, DatarunError):
         code = next((code for kind, code in _STATUS if isinstance(error, kind)), None)
         return None if code is None else Response({"detail": error.message, "code": error.code}, status=code)
-    if isinstance(error, OSError | OperationalError):
+    if isinstance(error, OSError | OperationalError | InterfaceError):
         logger.exception("the shared disk or the database cannot be used")
-        what = "the database" if isinstance(error, OperationalError) else "the shared disk"
+        what = "the shared disk" if isinstance(error, OSError) else "the database"
         detail = f"{what} cannot be used at the moment; nothing was written, try again later"
         return Response({"detail": detail, "code": "unavailable"}, status=status.HTTP_503_SERVICE_UNAVAILABLE)
     answer = exception_handler(error, context)

@@ -44,7 +44,12 @@ class Reporter(Protocol):
 
 def run_fold(job: FoldJob, reporter: Reporter) -> None:
     """Load, train, validate and test. Every failure is reported, none is raised."""
-    workflow = _guarded(lambda: _load(job), reporter, blamed=Outcome.DATA_ERROR)
+    run_workflow(lambda: _load(job), reporter)
+
+
+def run_workflow(load: Callable[[], Workflow], reporter: Reporter) -> None:
+    """As ``run_fold``, for data that ``load`` gets in its own way."""
+    workflow = _guarded(load, reporter, blamed=Outcome.DATA_ERROR)
     if workflow is None:
         return
     predictions = _guarded(lambda: _train_and_test(workflow, reporter), reporter, blamed=Outcome.USER_ERROR)
@@ -54,7 +59,12 @@ def run_fold(job: FoldJob, reporter: Reporter) -> None:
 
 def run_split(job: SplitJob, reporter: Reporter) -> None:
     """Split a data set within its working folder. Every failure is reported, none is raised."""
-    rows = _guarded(lambda: _split(job), reporter, blamed=Outcome.DATA_ERROR)
+    run_data_step(lambda: _split(job), reporter)
+
+
+def run_data_step(step: Callable[[], tuple[int, int]], reporter: Reporter) -> None:
+    """Run a step on a data set's own files and code, which returns its rows of training and test set."""
+    rows = _guarded(step, reporter, blamed=Outcome.DATA_ERROR)
     if rows is not None:
         reporter.split_done(*rows)
 

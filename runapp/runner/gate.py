@@ -17,6 +17,7 @@ from celery.worker import state
 from datarun.celery import app, environment
 from runapp.contract import RunnerMark
 from runapp.exchange import Exchange
+from runapp.runner import launch
 
 #: How often a runner looks at the disk and says how it is.
 PROBE_SECONDS = 2.0
@@ -66,6 +67,8 @@ class DiskProbe:
         return refusal
 
     def _reason(self) -> str:
+        if reason := launch.refusal():
+            return reason
         if self._exchange.is_drained(self._host):
             return f"{self._host} is drained"
         disk = os.statvfs(self._exchange.folder)
@@ -84,16 +87,19 @@ class GateStep(bootsteps.StartStopStep):
     def __init__(self, consumer: Any, **options: Any) -> None:
         super().__init__(consumer, **options)
         self._over = threading.Event()
-        self._closed: tuple[str, ...] = ()
+        #: What the worker takes while the gate is open, and whether it is closed.
+        self._queues: tuple[str, ...] | None = None
+        self._is_closed = False
 
     def start(self, consumer: Any) -> None:
         """Start watching; called again after each loss of the broker."""
         self._over = threading.Event()
-        queues = self._closed or tuple(app.amqp.queues.consume_from)
+        if self._queues is None:
+            self._queues = tuple(app.amqp.queues.consume_from)
         probe = DiskProbe(
             Exchange(environment.exchange_folder),
             runner=consumer.hostname,
-            queues=queues,
+            queues=self._queues,
             places=consumer.pool.num_processes,
         )
         for target, arguments in ((probe.run, (self._over,)), (self._watch, (consumer, probe, self._over))):
@@ -106,20 +112,20 @@ class GateStep(bootsteps.StartStopStep):
     def _watch(self, consumer: Any, probe: DiskProbe, over: threading.Event) -> None:
         while not over.wait(_WATCH_SECONDS):
             refusal = probe.refusal()
-            if bool(refusal) != bool(self._closed):
+            if bool(refusal) != self._is_closed:
                 # The consumer belongs to the worker's main loop.
                 consumer.call_soon(self._move, consumer, refusal, over)
 
     def _move(self, consumer: Any, refusal: str, over: threading.Event) -> None:
-        if over.is_set() or bool(refusal) == bool(self._closed):
+        if over.is_set() or bool(refusal) == self._is_closed:
             return
+        self._is_closed = bool(refusal)
         if refusal:
             logger.error("this runner takes no tasks: %s", refusal)
-            self._closed = tuple(app.amqp.queues.consume_from)
-            for queue in self._closed:
-                consumer.cancel_task_queue(queue)
         else:
             logger.warning("this runner takes tasks again")
-            queues, self._closed = self._closed, ()
-            for queue in queues:
+        for queue in self._queues or ():
+            if refusal:
+                consumer.cancel_task_queue(queue)
+            else:
                 consumer.add_task_queue(queue)

@@ -8,6 +8,9 @@ from runapp.runner.job import Limits
 #: Without time limits of the worker, a fold and a split are given so long.
 DEFAULT_FOLD_SECONDS = 300.0
 DEFAULT_SPLIT_SECONDS = 3600.0
+DEFAULT_OUTPUT_MB = 64
+DEFAULT_SCRATCH_MB = 1024
+DEFAULT_PROCESSES = 64
 
 #: The deadline lies so long before the worker's own limit, whose timers are a second late.
 _MARGIN_SECONDS = 2.0
@@ -19,19 +22,24 @@ TimeLimit = float | None
 def run_limits(
     environment: Environment, *, soft: TimeLimit, hard: TimeLimit, default_seconds: float
 ) -> Limits:
-    """Limits from the worker's soft and hard time limits in seconds and from ``DR_FOLD_MEMORY_MB``.
+    """Limits from the worker's soft and hard time limits in seconds and from the variables ``DR_FOLD_*``.
 
     Raises
     ------
     ConfigurationError
-        If ``DR_FOLD_MEMORY_MB`` is no whole number.
+        If one of the variables is no whole number.
     """
     of_worker = soft or hard
     wall_seconds = default_seconds
     if of_worker:
         wall_seconds = of_worker - min(_MARGIN_SECONDS, _MARGIN_PART * of_worker)
-    memory_mb = environment.integer("DR_FOLD_MEMORY_MB", _half_of_machine_mb())
-    return Limits(wall_seconds=wall_seconds, memory_kb=memory_mb * 1024)
+    return Limits(
+        wall_seconds=wall_seconds,
+        memory_kb=environment.integer("DR_FOLD_MEMORY_MB", _half_of_machine_mb()) * 1024,
+        output_max_bytes=environment.integer("DR_FOLD_OUTPUT_MB", DEFAULT_OUTPUT_MB) << 20,
+        scratch_kb=environment.integer("DR_FOLD_SCRATCH_MB", DEFAULT_SCRATCH_MB) * 1024,
+        processes=environment.integer("DR_FOLD_PROCESSES", DEFAULT_PROCESSES, minimum=2),
+    )
 
 
 def _half_of_machine_mb() -> int:

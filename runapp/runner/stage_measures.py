@@ -5,8 +5,8 @@ import time
 
 from runapp.contract import State
 from runapp.runner.job import Measures, OnStage
-from runapp.runner.process_tree import ProcessTree
 from runapp.runner.result_stream import Stage
+from runapp.runner.run_tree import RunTree
 
 _STATES = {Stage.TRAINED: State.TRAINED, Stage.VALIDATED: State.VALIDATED}
 
@@ -28,7 +28,7 @@ class StageMeasures:
     ``on_stage``: a slow disk there delays no fold.
     """
 
-    def __init__(self, tree: ProcessTree, on_stage: OnStage) -> None:
+    def __init__(self, tree: RunTree, on_stage: OnStage) -> None:
         self._tree = tree
         self._on_stage = on_stage
         self._readings: dict[Stage, _Reading] = {}

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy.typing as npt
 import pandas as pd
@@ -34,8 +34,8 @@ def load_standard_data(
     DataError
         If they are not the files that the split wrote.
     """
-    train = _read(folder / TRAIN_FILE, target_column, n_train_rows)
-    test = _read(folder / TEST_FILE, target_column, n_test_rows)
+    train = read_split_file(folder / TRAIN_FILE, TRAIN_FILE, target_column, n_train_rows)
+    test = read_split_file(folder / TEST_FILE, TEST_FILE, target_column, n_test_rows)
     return StandardData(
         X_train=train.drop(columns=target_column),
         X_test=test.drop(columns=target_column),
@@ -44,11 +44,18 @@ def load_standard_data(
     )
 
 
-def _read(path: Path, target_column: str, n_rows: int) -> pd.DataFrame:
+def read_split_file(source: Path | BinaryIO, name: str, target_column: str, n_rows: int) -> pd.DataFrame:
+    """Read one file that the split wrote, which messages call ``name``.
+
+    Raises
+    ------
+    DataError
+        If it is not what the split wrote.
+    """
     try:
-        frame = pd.read_csv(path, low_memory=False)
+        frame = pd.read_csv(source, low_memory=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path.name} of the split data cannot be read: {error}") from None
+        raise DataError(f"{name} of the split data cannot be read: {error}") from None
     if len(frame) != n_rows or target_column not in frame:
-        raise DataError(f"{path.name} does not hold the {n_rows} rows with {target_column!r} of the split")
+        raise DataError(f"{name} does not hold the {n_rows} rows with {target_column!r} of the split")
     return frame

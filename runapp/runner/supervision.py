@@ -9,7 +9,6 @@ import time
 from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome
 from runapp.runner.job import CANCEL_POLL_SECONDS, IsCancelled, Limits
 from runapp.runner.output_tail import OutputTail
-from runapp.runner.process_tree import ProcessTree
 from runapp.runner.result_stream import (
     STAGE_TAKEN,
     Failed,
@@ -19,6 +18,7 @@ from runapp.runner.result_stream import (
     SplitDone,
     Stage,
 )
+from runapp.runner.run_tree import RunTree
 from runapp.runner.stage_measures import StageMeasures
 
 Ending = Failed | FoldDone | SplitDone
@@ -36,7 +36,7 @@ class Supervision:
 
     def __init__(
         self,
-        tree: ProcessTree,
+        tree: RunTree,
         *,
         pid: int,
         result_descriptor: int,

@@ -9,11 +9,12 @@ from celery import Task, signals
 from celery.exceptions import Reject
 
 from datarun.celery import app, environment
-from runapp.contract import FoldTask, SplitTask, TaskName
+from runapp.contract import RUNNER_QUEUES, FoldTask, SplitTask, TaskName
 from runapp.exchange import Exchange
+from runapp.runner import launch, status  # noqa: F401 - the remote control command registers itself
+from runapp.runner.isolation.level import BelowMinimum
 from runapp.runner.job import Limits
 from runapp.runner.limits import DEFAULT_FOLD_SECONDS, DEFAULT_SPLIT_SECONDS, run_limits
-from runapp.runner.process import FreshProcess
 from runapp.runner.ring import ring_master
 from runapp.runner.runner import Runner
 
@@ -28,6 +29,14 @@ def _keep_time_limits(instance: Any, **_: object) -> None:
     """Limits of the worker's command line are known to its main process only: pool children fork later."""
     app.conf.task_soft_time_limit = instance.soft_time_limit
     app.conf.task_time_limit = instance.time_limit
+
+
+@signals.celeryd_after_setup.connect
+def _refuse_folds_without_isolation(instance: Any, **_: object) -> None:
+    """Measure the isolation before pool children fork, and take no folds or splits where it is too weak."""
+    if reason := launch.refusal():
+        logger.error("this runner takes no folds. %s", reason)
+        instance.app.amqp.queues.deselect([queue.value for queue in RUNNER_QUEUES])
 
 
 @app.task(name=TaskName.FOLD.value, bind=True)
@@ -48,7 +57,7 @@ def train_test_submission_fold(self: "Task[Any, Any]", message: dict[str, Any]) 
     limits = _limits(self, DEFAULT_FOLD_SECONDS)
     try:
         outcome = _runner(self).run_fold(task, limits)
-    except OSError as error:
+    except (OSError, BelowMinimum) as error:
         _hand_back(error)
     if outcome is None:
         return {"state": None, "outcome": None}
@@ -73,7 +82,7 @@ def split_train_test(self: "Task[Any, Any]", message: dict[str, Any]) -> dict[st
     limits = _limits(self, DEFAULT_SPLIT_SECONDS)
     try:
         outcome = _runner(self).run_split(task, limits)
-    except OSError as error:
+    except (OSError, BelowMinimum) as error:
         _hand_back(error)
     if outcome is None:
         return {"ok": None}
@@ -86,7 +95,7 @@ def _runner(task: "Task[Any, Any]") -> Runner:
         exchange=Exchange(environment.exchange_folder),
         dir_data=environment.dir_data,
         dir_submission=environment.dir_submission,
-        launcher=FreshProcess(),
+        launcher=launch.launcher(),
         lease_seconds=environment.lease_seconds,
         ring=ring_master,
     )
@@ -102,8 +111,8 @@ def _limits(task: "Task[Any, Any]", default_seconds: float) -> Limits:
     )
 
 
-def _hand_back(error: OSError) -> NoReturn:
+def _hand_back(error: Exception) -> NoReturn:
     """Give the task back to the queue, for this runner later or for another one now."""
-    logger.error("the shared disk cannot be used, the task goes back to its queue: %s", error)
+    logger.error("this runner cannot take the task, which goes back to its queue: %s", error)
     time.sleep(_HAND_BACK_PAUSE_SECONDS)
     raise Reject(error, requeue=True) from error

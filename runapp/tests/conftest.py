@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
 from datarun.celery import app
@@ -29,6 +30,13 @@ def environment(settings: Settings, tmp_path: Path) -> Iterator[Environment]:
     dispatch.exchange.cache_clear()
     yield own
     dispatch.exchange.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file, as datarun uses it: one in memory has locks of its own."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = tmp_path_factory.mktemp("database") / "test.sqlite3"
 
 
 @dataclasses.dataclass(frozen=True)

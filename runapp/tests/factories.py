@@ -76,9 +76,11 @@ def make_submission(raw_data: RawData | None = None, **fields: Any) -> Submissio
 def make_fold(submission: Submission | None = None, **fields: Any) -> SubmissionFold:
     """A fold in ``state`` (TODO unless given), with predictions and an outcome where that has them."""
     values: dict[str, Any] = {
-        "databoard_sf_id": next(_ids), "databoard_s": submission or make_submission(),
-        "task_id": new_task_id(), "train_is": encoded_indices([0, 1, 2]), "test_is": encoded_indices([3, 4]),
+        "databoard_sf_id": next(_ids), "task_id": new_task_id(),
+        "train_is": encoded_indices([0, 1, 2]), "test_is": encoded_indices([3, 4]),
     }  # fmt: skip
+    if "databoard_s" not in fields:
+        values["databoard_s"] = submission or make_submission()
     if fields.get("state") == State.TESTED:
         values |= {"outcome": Outcome.OK, **predictions()}
     elif fields.get("state") == State.ERROR:

@@ -178,6 +178,7 @@ def test_a_message_comes_out_of_the_broker_as_it_went_in(
         fold = submit(raw_data_id=raw_data.pk, files=CODE, priority=queue)
         message = app.amqp.queues[queue.value](connection.channel()).get(no_ack=True)
 
+    assert message is not None
     (args, _kwargs, _options) = message.payload
     task = FoldTask.from_message(args[0])
     assert message.headers["task"] == "runapp.tasks.train_test_submission_fold"

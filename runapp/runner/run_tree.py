@@ -1,0 +1,22 @@
+"""What those who watch a run need to know of its processes."""
+
+from typing import Protocol
+
+
+class RunTree(Protocol):
+    """All the processes of one run."""
+
+    def pids(self) -> list[int]:
+        """Process ids of those alive or not yet reaped."""
+
+    def cpu_seconds(self) -> float:
+        """CPU seconds used so far by all of them."""
+
+    def memory_kb(self, pids: list[int]) -> float:
+        """Memory of these processes in kB now; pages that several of them share count once."""
+
+    def take_peak_kb(self) -> float:
+        """Peak of their memory in kB since the last call."""
+
+    def kill(self) -> None:
+        """Kill every one of them; the first is left for its parent to wait for."""
