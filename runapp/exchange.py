@@ -175,7 +175,10 @@ class Exchange:
 
     def read_mark(self, task_id: str) -> Mark | None:
         """The sign of life of a running task, or None where there is none that can be read."""
-        found = self.find_mark(task_id)
+        try:
+            found = self.find_mark(task_id)
+        except InvalidMessage:
+            return None
         return found[0] if found else None
 
     def find_mark(self, task_id: str) -> tuple[Mark | None, float] | None:

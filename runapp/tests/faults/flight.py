@@ -14,7 +14,7 @@ from test_files.processes import wait_until
 from test_files.stack import Stack
 
 #: Enough that each fault meets folds in every state: to be sent, queued, running, done and saved.
-N_FOLDS = 10
+N_FOLDS = 200
 #: The part of the folds that is finished when the fault comes.
 _LANDED_PART = 0.2
 _LANDING_SECONDS = 240.0

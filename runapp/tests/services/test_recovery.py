@@ -50,7 +50,8 @@ def watched(exchange: Exchange, lease_seconds: int) -> None:
 
 def sent_fold(**fields: Any) -> SubmissionFold:
     """A fold that was sent long ago."""
-    return factories.make_fold(**{"sent_at": timezone.now() - HOUR, "times_sent": 1} | fields)
+    sent: dict[str, Any] = {"sent_at": timezone.now() - HOUR, "times_sent": 1}
+    return factories.make_fold(**sent | fields)
 
 
 def mark_of(fold: SubmissionFold, **changes: Any) -> FoldMark:
