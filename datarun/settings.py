@@ -161,6 +161,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "runapp.api.schema.add_errors",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "runapp.models.STATE_CHOICES",
         "SplitStateEnum": "runapp.models.SPLIT_STATE_CHOICES",
