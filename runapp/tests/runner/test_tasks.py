@@ -30,7 +30,7 @@ from runapp.encodings import decode_predictions, encode_indices
 from runapp.environment import Environment
 from runapp.errors import InvalidMessage
 from runapp.exchange import Exchange
-from runapp.runner import runner, tasks
+from runapp.runner import launch, runner, tasks
 from runapp.runner.job import (
     FoldJob,
     FoldReport,
@@ -122,7 +122,7 @@ def rings(monkeypatch: pytest.MonkeyPatch) -> Rings:
 @pytest.fixture
 def launcher(monkeypatch: pytest.MonkeyPatch) -> FakeLauncher:
     launcher = FakeLauncher()
-    monkeypatch.setattr(tasks, "FreshProcess", lambda: launcher)
+    monkeypatch.setattr(launch, "launcher", lambda: launcher)
     return launcher
 
 
@@ -182,7 +182,7 @@ def test_a_fold_goes_from_its_message_to_its_outcome_file(
 
     outcome = fold_outcome(exchange)
     assert (outcome.fold_id, outcome.task_id, outcome.attempt) == (5, task.task_id, 2)
-    assert (outcome.outcome, outcome.isolation) == (Outcome.OK, "none")
+    assert (outcome.outcome, outcome.isolation) == (Outcome.OK, launch.launcher().isolation)
     assert outcome.full_train_predictions_shape == (120, 3)
     assert outcome.test_predictions is not None
     predictions = decode_predictions(outcome.test_predictions, (30, 3))
