@@ -49,7 +49,7 @@ class Flight:
 
     def __init__(self, stack: Stack, raw_data_id: int, folder: Path, plan: FlightPlan) -> None:
         self.stack = stack
-        self.recovery = ""
+        self.recovery = self.detection = ""
         self._client: Datarun = stack.client()
         self._raw_data_id = raw_data_id
         self._folder = folder / "submission"
@@ -76,6 +76,19 @@ class Flight:
     def train_rows(number: int) -> np.ndarray:
         return np.arange(10 + number % 100)
 
+    def starts_again(self, mark: Path, *, seconds: float) -> None:
+        """Wait until the fold of a mark is known to be lost, and started again or finished."""
+        holder, started = mark.read_text(), time.monotonic()
+
+        def is_another() -> bool:
+            try:
+                return mark.read_text() != holder
+            except FileNotFoundError:
+                return True
+
+        wait_until(is_another, seconds=seconds, what="the detection of the loss")
+        self.detection = f", lost fold detected after {time.monotonic() - started:.1f} s"
+
     def n_landed(self) -> int:
         """How many of the folds are finished."""
         answer = post_api.get_submission_fold_light(self.stack.url, self.stack.username, self.stack.password)
@@ -83,20 +96,26 @@ class Flight:
         mine = (fold for fold in answer.json() if fold["databoard_s"] == self.submission.id)
         return sum(fold["state"] in ("TESTED", "ERROR") for fold in mine)
 
-    def lands(self) -> None:
-        """Wait for all folds, and check that each has the right result, as if nothing had happened."""
+    def lands(self, *, may_crash: int = 0) -> None:
+        """Wait for all folds, and check that each has the right result, as if nothing had happened.
+
+        So many of them may have crashed, of which no result is expected.
+        """
         self._client.wait(self.submission, timeout_seconds=_LANDING_SECONDS, progress=False)
-        self.recovery = f"{time.monotonic() - self._harmed_at:6.1f} s"
+        self.recovery = f"{time.monotonic() - self._harmed_at:6.1f} s{self.detection}"
         results = self._client.results(self.submission)
+        assert len(results) == self._plan.n_folds
+        assert sum(result.outcome == "crash" for result in results) <= may_crash
         failed = {
             result.fold_id: (result.outcome, result.log_messages)
             for result in results
-            if result.state != "TESTED"
+            if result.state != "TESTED" and result.outcome != "crash"
         }
         assert not failed, f"{len(failed)} of {len(results)} folds failed: {failed}"
-        assert len(results) == self._plan.n_folds
         species = StandardTraining(STANDARD_EXAMPLES[0]).y
         for number, result in enumerate(results):
+            if result.outcome == "crash":
+                continue
             _, counts = np.unique(species[self.train_rows(number)], return_counts=True)
             expected = np.tile(counts / counts.sum(), (len(species), 1))
             assert result.full_train_predictions is not None, result.fold_id

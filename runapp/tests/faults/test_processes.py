@@ -6,20 +6,38 @@ from collections.abc import Callable
 
 from runapp.tests.faults import harm
 from runapp.tests.faults.conftest import LEASE_SECONDS
-from runapp.tests.faults.flight import Flight
-from test_files.processes import wait_until
+from runapp.tests.faults.flight import Flight, FlightPlan
 from test_files.stack import Stack
+
+#: The lease, the master's next look, and what a busy machine takes for them.
+_DETECTION_SECONDS = LEASE_SECONDS + 2.0
+
+
+def test_a_killed_fold(fly: Callable[..., Flight], harmed: Stack) -> None:
+    flight = fly(FlightPlan(fit_seconds=0.2))
+    harm.kill_a_fold(harmed)
+    # Whoever kills it, a fold's own process that is killed is a crash of that fold, and of no other.
+    flight.lands(may_crash=1)
+
+
+def test_a_killed_fold_server(fly: Callable[..., Flight], harmed: Stack) -> None:
+    flight = fly()
+    harm.running_mark(harmed, harmed.runners[0])
+    harm.fold_server(harmed).kill()
+    flight.lands()
 
 
 def test_a_killed_pool_child(fly: Callable[..., Flight], harmed: Stack) -> None:
     flight = fly()
-    harm.kill_pool_child(harmed.runners[0])
+    harm.kill_pool_child(harmed, harmed.runners[0])
     flight.lands()
 
 
 def test_a_killed_runner(fly: Callable[..., Flight], harmed: Stack) -> None:
-    flight = fly()
+    flight = fly(FlightPlan(fit_seconds=0.2))
+    mark = harm.running_mark(harmed, harmed.runners[0])
     harmed.runners[0].kill()
+    flight.starts_again(mark, seconds=_DETECTION_SECONDS)
     flight.lands()
 
 
@@ -41,19 +59,11 @@ def test_both_runners_killed_for_a_while(fly: Callable[..., Flight], harmed: Sta
 
 def test_a_runner_that_stands_still_beyond_its_lease(fly: Callable[..., Flight], harmed: Stack) -> None:
     frozen = harmed.runners[0]
-    flight = fly()
-    wait_until(lambda: harm.fold_processes(frozen), seconds=60, what="the start of a fold")
-    marks = harmed.exchange_folder / "marks"
+    flight = fly(FlightPlan(fit_seconds=0.2))
+    mark = harm.running_mark(harmed, frozen)
     frozen.signal(signal.SIGSTOP)
-    name = "runner1@"
-    [mark] = [path for path in marks.glob("*.json") if name in path.read_text()]
-    frozen_mark = mark.read_text()
     frozen_at = time.monotonic()
-
-    def went_on_elsewhere() -> bool:
-        return not mark.exists() or mark.read_text() != frozen_mark
-
-    wait_until(went_on_elsewhere, seconds=10 * LEASE_SECONDS, what="the end of the lease")
+    flight.starts_again(mark, seconds=_DETECTION_SECONDS)
     assert time.monotonic() - frozen_at >= LEASE_SECONDS / 2, "a live lease was ended"
     flight.lands()
     frozen.signal(signal.SIGCONT)
@@ -90,6 +100,6 @@ def test_a_killed_gunicorn(fly: Callable[..., Flight], harmed: Stack) -> None:
 
 def test_a_runner_that_is_stopped_in_order(fly: Callable[..., Flight], harmed: Stack) -> None:
     flight = fly()
-    wait_until(lambda: harm.fold_processes(harmed.runners[0]), seconds=60, what="the start of a fold")
+    harm.running_mark(harmed, harmed.runners[0])
     harmed.runners[0].stop()
     flight.lands()
