@@ -60,7 +60,8 @@ def fold_server(stack: Stack) -> psutil.Process:
 
 def kill_a_fold(stack: Stack) -> None:
     """Kill the innermost process of a fold, as soon as one runs."""
-    server, found = fold_server(stack), []
+    server = fold_server(stack)
+    found: list[psutil.Process] = []
 
     def look() -> bool:
         found[:] = [process for process in server.children(recursive=True) if _is_fold(process, server)]
