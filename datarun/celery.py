@@ -107,7 +107,8 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-app = Celery("datarun")
+# No fixups: Celery's for Django loads the database layer wherever DJANGO_SETTINGS_MODULE is set.
+app = Celery("datarun", fixups=[])
 app.config_from_object(_configuration())
 
 
@@ -126,14 +127,18 @@ def _import_tasks_of_queues(options: dict[str, Any], **_: object) -> None:
     """Import the tasks of the queues that this worker takes, and nothing beyond."""
     chosen = options.get("queues") or [name.value for name in Queue]
     queues = set(chosen.split(",") if isinstance(chosen, str) else chosen)
-    if environment.broker.kind != "amqp":
-        embedded.start_broker(environment)
-    if queues - {Queue.MASTER.value}:
-        import runapp.runner.tasks
-        import runapp.runner.worker_life
-    if Queue.MASTER.value in queues:
-        set_up_master()
-        import runapp.tasks  # noqa: F401
+    try:
+        if environment.broker.kind != "amqp":
+            embedded.start_broker(environment)
+        if queues - {Queue.MASTER.value}:
+            import runapp.runner.tasks
+            import runapp.runner.worker_life
+        if Queue.MASTER.value in queues:
+            set_up_master()
+            import runapp.tasks  # noqa: F401
+    except Exception as error:
+        # Celery only logs what a receiver raises: the worker would run on and drop every task it gets.
+        raise SystemExit(f"this worker cannot start: {error}") from error
 
 
 @signals.beat_init.connect

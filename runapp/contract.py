@@ -6,6 +6,7 @@ untrusted data: ``from_message`` checks every field's type and raises ``InvalidM
 """
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -163,7 +164,7 @@ class _Message:
                 f"expected a {cls.kind} of version {PROTOCOL_VERSION}, got {kind!r} of version {version!r}: "
                 "do master and runner run the same release?"
             )
-        hints = typing.get_type_hints(cls)
+        hints = _hints(cls)
         names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         if body.keys() != names:
             odd = ", ".join(sorted(map(str, body.keys() ^ names)))
@@ -177,6 +178,11 @@ class _Message:
             if enum is not None and value is not None:
                 body[name] = enum(value)
         return cls(**body)
+
+
+@functools.cache
+def _hints(message_class: type[_Message]) -> dict[str, Any]:
+    return typing.get_type_hints(message_class)
 
 
 def _is_enum(annotation: object) -> bool:

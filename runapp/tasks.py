@@ -4,6 +4,7 @@ Works in a plain Python, too, which has set up no Django.
 """
 
 from celery import signals
+from django.db import close_old_connections
 
 from datarun.celery import app, set_up_master
 
@@ -27,6 +28,11 @@ __all__ = [
 @signals.worker_init.connect
 def _make_exchange(**_: object) -> None:
     dispatch.exchange()  # runners take no tasks before its folder is there
+
+
+# As Django does around a request: a connection that the database has closed is opened anew.
+signals.task_prerun.connect(close_old_connections)
+signals.task_postrun.connect(close_old_connections)
 
 
 @app.task(name=TaskName.SAVE.value, ignore_result=True)

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from runapp.contract import MAX_PREDICTIONS as MAX_PREDICTIONS, Outcome, State
+from runapp.contract import Outcome, State
 from runapp.encodings import Indices
 
 #: Most bytes of a traceback or another message that a fold may report.

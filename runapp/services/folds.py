@@ -283,7 +283,8 @@ def release_folds(fold_ids: Iterable[int] | None = None) -> int:
     if fold_ids is not None:
         waiting = waiting.filter(pk__in=list(fold_ids))
     n_sent = 0
-    for fold in waiting.iterator(chunk_size=100):
+    # A cursor for what may be very many costs three more round trips than it spares a single one.
+    for fold in waiting.iterator(chunk_size=100) if fold_ids is None else waiting:
         raw_data = fold.databoard_s.raw_data if fold.databoard_s else None
         if raw_data is None:
             SubmissionFold.objects.fail([fold.pk], Outcome.DATA_ERROR, "the fold's data set was deleted")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from django.db import DataError, IntegrityError, transaction
+from django.db.models import F
 
 from runapp import dispatch
 from runapp.contract import MAX_PREDICTIONS, FoldOutcome, Outcome, SplitOutcome
@@ -114,10 +115,14 @@ def _check_predictions(outcome: FoldOutcome) -> None:
     InvalidMessage
         If they are not, or are not finite numbers.
     """
+    # A fold that was sent before its data set was split anew ran on the rows of the former split.
+    of_this_split = SubmissionFold.objects.filter(pk=outcome.fold_id).exclude(
+        sent_at__lt=F("databoard_s__raw_data__split_sent_at")
+    )
     rows = (
-        SubmissionFold.objects.filter(pk=outcome.fold_id)
-        .values_list("databoard_s__raw_data__n_train_rows", "databoard_s__raw_data__n_test_rows")
-        .first()
+        of_this_split.values_list(
+            "databoard_s__raw_data__n_train_rows", "databoard_s__raw_data__n_test_rows"
+        ).first()
     ) or (None, None)
     for name, n_rows in zip(("full_train_predictions", "test_predictions"), rows, strict=True):
         text, shape = getattr(outcome, name), getattr(outcome, f"{name}_shape")

@@ -1,6 +1,7 @@
-"""Whatever the schema allows, and much that it does not, gets an answer that the schema knows: never a 5xx."""
+"""Whatever is sent gets an answer that the schema knows, and never a 5xx."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -44,19 +45,19 @@ def token(api: Caller, open_connection: None) -> str:
     submission = factories.make_submission(factories.make_raw_data(), databoard_s_id=1)
     for number, state in enumerate(State):
         factories.make_fold(submission, databoard_sf_id=number, state=state)
-    return Token.objects.create(user=api.user).key
+    return str(Token.objects.create(user=api.user).key)
 
 
 @schema.parametrize()
 @settings(
-    max_examples=30,
+    max_examples=20,
     derandomize=True,
     deadline=None,
     database=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_every_answer_is_one_the_schema_knows(case: Case, token: str) -> None:
+def test_every_answer_is_one_the_schema_knows(case: Case[Any], token: str) -> None:
     answer = case.call_and_validate(headers={"Authorization": f"Token {token}"}, checks=CHECKS)
 
     assert answer.status_code != 401

@@ -105,7 +105,7 @@ def test_a_runner_below_the_minimum_refuses_folds_and_says_why(
     if not refused:
         assert launch.launcher().isolation == measured
         return
-    with pytest.raises(BelowMinimum, match="no bubblewrap.*DR_ISOLATION_MINIMUM"):
+    with pytest.raises(BelowMinimum, match=r"no bubblewrap.*DR_ISOLATION_MINIMUM"):
         launch.launcher()
 
 

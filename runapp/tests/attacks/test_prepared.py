@@ -43,10 +43,10 @@ def test_many_at_once_prepare_a_data_set_once(any_sandbox: Sandbox, tmp_path: Pa
 def test_a_changed_data_set_is_prepared_anew(any_sandbox: Sandbox, tmp_path: Path) -> None:
     data_sets = PreparedDataSets(tmp_path / "prepared", max_bytes=1 << 30)
     job = any_sandbox.job(tmp_path)
-    first = data_sets.get(job, lambda folder: None)
-    assert data_sets.get(job, lambda folder: None).folder == first.folder
+    first = data_sets.get(job, lambda _: None)
+    assert data_sets.get(job, lambda _: None).folder == first.folder
     os.utime(job.data_folder / "train.csv", (1, 1))
-    assert data_sets.get(job, lambda folder: None).folder != first.folder
+    assert data_sets.get(job, lambda _: None).folder != first.folder
 
 
 def test_a_failed_preparation_leaves_nothing_and_is_tried_again(any_sandbox: Sandbox, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_failed_preparation_leaves_nothing_and_is_tried_again(any_sandbox: San
     with pytest.raises(OSError, match="full"):
         data_sets.get(any_sandbox.job(tmp_path), fail)
     assert not [path for path in (tmp_path / "prepared").iterdir() if path.is_dir()]
-    assert data_sets.get(any_sandbox.job(tmp_path), lambda folder: None).folder.is_dir()
+    assert data_sets.get(any_sandbox.job(tmp_path), lambda _: None).folder.is_dir()
 
 
 def test_what_was_not_used_for_longest_makes_room(any_sandbox: Sandbox, tmp_path: Path) -> None:

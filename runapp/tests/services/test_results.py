@@ -1,6 +1,7 @@
 """Outcome files become rows: each is accepted once, and a fold never goes backwards."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from runapp.contract import FoldMark, Outcome, State
 from runapp.exchange import Exchange
-from runapp.models import SubmissionFold
+from runapp.models import RawData, SubmissionFold
 from runapp.services import recovery, results
 from runapp.tests import factories
 
@@ -125,6 +126,37 @@ def test_a_saver_that_comes_second_passes_over_what_is_gone(
 
     fold.refresh_from_db()
     assert fold.state == State.TODO
+
+
+def test_a_fold_that_ran_while_its_data_set_was_split_anew_keeps_its_result(exchange: Exchange) -> None:
+    now = datetime.now(tz=UTC)
+    fold = factories.make_fold(sent_at=now - timedelta(minutes=2))
+    RawData.objects.update(n_train_rows=8, n_test_rows=1, split_sent_at=now - timedelta(minutes=1))
+    exchange.write_outcome(factories.make_outcome(fold))
+
+    results.save_outcomes()
+
+    fold.refresh_from_db()
+    assert (fold.state, fold.test_predictions_shape) == ("TESTED", [factories.N_TEST_ROWS, 2])
+
+
+def test_a_file_that_cannot_be_removed_does_not_stop_the_others(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_is_read_only(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    folds = [factories.make_fold() for _ in range(2)]
+    for fold in folds:
+        exchange.write_outcome(factories.make_outcome(fold))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", disk_is_read_only)
+        results.save_outcomes()
+    assert SubmissionFold.objects.filter(state=State.TESTED).count() == 2
+
+    results.save_outcomes()
+
+    assert list(exchange.outcome_files()) == []
 
 
 def test_marks_show_how_far_a_fold_is(exchange: Exchange) -> None:
