@@ -149,7 +149,7 @@ class Environment:
     @property
     def stop_seconds(self) -> int:
         """How long a runner that is stopped lets its running folds finish before it hands them back."""
-        return self.integer("DR_STOP_SECONDS", 30)
+        return self.integer("DR_STOP_SECONDS", 600)
 
     @property
     def exchange_folder(self) -> Path:
