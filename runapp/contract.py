@@ -164,7 +164,7 @@ class _Message:
                 f"expected a {cls.kind} of version {PROTOCOL_VERSION}, got {kind!r} of version {version!r}: "
                 "do master and runner run the same release?"
             )
-        hints = _hints(cls)
+        hints = _hints(cls)  # type: ignore[arg-type]  # classes are hashable
         names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         if body.keys() != names:
             odd = ", ".join(sorted(map(str, body.keys() ^ names)))

@@ -20,14 +20,15 @@ def running_mark(stack: Stack, runner: Process) -> Path:
     found: list[Path] = []
 
     def look() -> bool:
-        found[:] = [path for path in _marks(stack) if _runner(path).startswith(f"{runner.name}@")]
+        found[:] = [path for path in marks(stack) if _runner(path).startswith(f"{runner.name}@")]
         return bool(found)
 
     wait_until(look, seconds=_START_SECONDS, what=f"the start of a fold on {runner.name}")
     return found[0]
 
 
-def _marks(stack: Stack) -> list[Path]:
+def marks(stack: Stack) -> list[Path]:
+    """The marks of the folds that run now."""
     return list((stack.exchange_folder / "marks").glob("[!.]*.json"))
 
 

@@ -1,11 +1,14 @@
 """Tasks that were lost on the way are sent again, and end after their last start."""
 
 import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -314,3 +317,29 @@ def test_raw_data_of_a_new_split_forgets_the_starts_of_the_former_one() -> None:
 
     raw_data.refresh_from_db()
     assert (raw_data.split_attempts, raw_data.split_started_at) == (0, None)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("watched", "broker")
+def test_two_masters_at_the_same_moment_count_a_lost_start_once(
+    exchange: Exchange, lease_seconds: int, sent_tasks: list[SentTask]
+) -> None:
+    folds = [sent_fold() for _ in range(5)]
+    for fold in folds:
+        exchange.claim_mark(mark_of(fold))
+        age(exchange, fold.task_id, lease_seconds + 5)
+    start = threading.Barrier(2)
+
+    def look(_: int) -> None:
+        start.wait(timeout=30)
+        try:
+            recovery.recover()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(look, range(2)))
+
+    assert set(SubmissionFold.objects.values_list("attempts", flat=True)) == {1}
+    assert {task.message["attempt"] for task in sent_tasks} == {2}
+    assert {task.task_id for task in sent_tasks} == {fold.task_id for fold in folds}
