@@ -84,6 +84,9 @@ MAX_BODY_BYTES = ENVIRONMENT.integer("DR_MAX_BODY_MB", 128) * 2**20
 MAX_DECOMPRESSED_BYTES = ENVIRONMENT.integer("DR_MAX_DECOMPRESSED_MB", 512) * 2**20
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
+#: Networks whose callers may read /readyz and /metrics.
+METRICS_ALLOW = ENVIRONMENT.networks("DR_METRICS_ALLOW", "127.0.0.0/8, ::1/128")
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -190,6 +193,8 @@ if ENVIRONMENT.production:
     SECURE_SSL_REDIRECT = True
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 3600
+    #: Monitoring asks the web server itself, past the proxy.
+    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
     # Whether other hosts of the domain speak HTTPS alone is not ours to promise.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS]

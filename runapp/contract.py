@@ -6,6 +6,7 @@ untrusted data: ``from_message`` checks every field's type and raises ``InvalidM
 """
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -109,6 +110,8 @@ class TaskName(StrEnum):
     SPLIT = "runapp.tasks.split_train_test"
     SAVE = "runapp.tasks.save_submission_fold_db"
     SWEEP = "runapp.tasks.sweep"
+    RECOVER = "runapp.tasks.recover"
+    CLEAN = "runapp.tasks.clean"
 
 
 #: Name of the remote control command by which a runner tells its state.
@@ -161,7 +164,7 @@ class _Message:
                 f"expected a {cls.kind} of version {PROTOCOL_VERSION}, got {kind!r} of version {version!r}: "
                 "do master and runner run the same release?"
             )
-        hints = typing.get_type_hints(cls)
+        hints = _hints(cls)  # type: ignore[arg-type]  # classes are hashable
         names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         if body.keys() != names:
             odd = ", ".join(sorted(map(str, body.keys() ^ names)))
@@ -175,6 +178,11 @@ class _Message:
             if enum is not None and value is not None:
                 body[name] = enum(value)
         return cls(**body)
+
+
+@functools.cache
+def _hints(message_class: type[_Message]) -> dict[str, Any]:
+    return typing.get_type_hints(message_class)
 
 
 def _is_enum(annotation: object) -> bool:
@@ -214,6 +222,8 @@ class SplitTask(_Message):
 
     raw_data_id: int
     task_id: str
+    #: 1 for the first start, at most ``MAX_ATTEMPTS``.
+    attempt: int
     custom: bool
     #: Folder of the uploaded files, and the folder to make with the split data, relative to ``DIR_DATA``.
     source_folder: str
@@ -282,19 +292,64 @@ class SplitOutcome(_Message):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FoldMark(_Message):
-    """Sign of life of a running fold: ``<task_id>.json`` among the marks, rewritten at each step.
+class _Mark(_Message):
+    """Sign of life of a running task: ``<task_id>.json`` among the marks, written by its runner.
 
-    The file's modification time is the last heartbeat.
+    It is the task's lease: while it is there nobody else starts the task, and only the master ends
+    another's. The file's modification time, by the clock of the disk, is the last heartbeat.
     """
+
+    task_id: str
+    attempt: int
+    #: Node name of the Celery worker.
+    runner: str
+    #: The process that runs the task, as ``runapp.runner.lease`` names processes.
+    holder: str
+    started_at: float
+    #: Why the task's process is known to be gone; empty while it runs.
+    ended: str = ""
+    #: Whether it was given back in order, by a runner that stops: such a start is not counted.
+    handed_back: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FoldMark(_Mark):
+    """Sign of life of a running fold, rewritten at each step."""
 
     kind: typing.ClassVar[str] = "fold_mark"
 
     fold_id: int
-    task_id: str
-    attempt: int
-    runner: str
     state: State
-    started_at: float
     trained_at: float | None = None
     validated_at: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SplitMark(_Mark):
+    """Sign of life of a running split."""
+
+    kind: typing.ClassVar[str] = "split_mark"
+
+    raw_data_id: int
+
+
+Mark = FoldMark | SplitMark
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunnerMark(_Message):
+    """What a runner says of itself: ``<runner>.json`` among the runners, rewritten every few seconds."""
+
+    kind: typing.ClassVar[str] = "runner_mark"
+
+    #: Node name of the Celery worker, and the host's own name.
+    runner: str
+    host: str
+    queues: tuple[str, ...]
+    #: How many folds and splits it runs at a time, and how many of these places are taken.
+    places: int
+    busy: int
+    #: Why it takes no tasks at present; empty while it takes them.
+    refuses: str
+    #: The host's own clock when this was written, seconds since the epoch.
+    clock: float

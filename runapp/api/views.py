@@ -29,11 +29,13 @@ from runapp.contract import Priority
 from runapp.errors import InvalidInput
 from runapp.models import RawData, SubmissionFold
 from runapp.services.data import custom_split_ask, raw_data_create, split_ask
-from runapp.services.folds import FoldRequest, fold_submit, force_parse
+from runapp.services.folds import FoldRequest, fold_cancel, fold_retrain, fold_submit, force_parse
 from runapp.services.predictions import predictions_new, predictions_of
 
 _INVALID = OpenApiResponse(description="a field is wrong: its name and why")
 _UNSPLIT = OpenApiResponse(description="the data set was never split, or its split failed")
+_UNKNOWN = OpenApiResponse(description="there is no such fold")
+_FINISHED = OpenApiResponse(description="the fold is finished")
 _TOO_LARGE = OpenApiResponse(description="more bytes than the server accepts")
 
 
@@ -139,6 +141,26 @@ class SubmissionFoldDetail(generics.RetrieveAPIView[SubmissionFold]):
 
     serializer_class = SubmissionFoldSerializer
     queryset = SubmissionFold.objects.all()
+
+
+class SubmissionFoldCancel(APIView):
+    """End a fold before it is finished."""
+
+    @extend_schema(request=None, responses={200: SubmissionFoldSerializer, 404: _UNKNOWN, 409: _FINISHED})
+    def post(self, request: Request, pk: int) -> Response:
+        """Cancel a fold. In the queue it is never started, running it is stopped within a second."""
+        return Response(SubmissionFoldSerializer(fold_cancel(pk, by=_user(request))).data)
+
+
+class SubmissionFoldRetrain(APIView):
+    """Train a fold anew."""
+
+    @extend_schema(request=None, responses={200: SubmissionFoldSerializer, 404: _UNKNOWN, 409: _UNSPLIT})
+    def post(self, request: Request, pk: int) -> Response:
+        """Train a fold anew with the files its submission has. Its former results are dropped."""
+        del request
+        fold_retrain(pk)
+        return Response(SubmissionFoldSerializer(SubmissionFold.objects.get(pk=pk)).data)
 
 
 class SubmissionFoldLightList(generics.ListAPIView[SubmissionFold]):

@@ -1,6 +1,7 @@
 """Data sets: upload, and the split into train and test."""
 
 import ast
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ from runapp.models import RawData
 from runapp.services.files import check_name, decode_files, write_folder
 from runapp.tables import TableError, check_table
 
+#: Names of data sets' folders.
+DATA_FOLDER = re.compile(r"[a-z0-9_-]{1,60}-[0-9a-f]{8}")
 #: A larger script is not even parsed, which takes a hundred times its size in memory.
 MAX_SPECIFIC_BYTES = 256 * 1024
 
@@ -59,7 +62,7 @@ def raw_data_create(
             )
         except TableError as error:
             raise InvalidInput(error.field, error.message) from None
-    folder = f"{slugify(name)[:60] or 'data'}-{uuid.uuid4().hex[:8]}"
+    folder = f"{slugify(name)[:60] or 'data'}-{uuid.uuid4().hex[:8]}"  # as DATA_FOLDER says
     try:
         with transaction.atomic():
             raw_data = RawData(

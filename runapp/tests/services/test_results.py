@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from runapp.contract import FoldMark, Outcome, State
 from runapp.exchange import Exchange
 from runapp.models import RawData, SubmissionFold
-from runapp.services import results
+from runapp.services import recovery, results
 from runapp.tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +22,7 @@ def make_mark(fold: SubmissionFold, state: State, **changes: Any) -> FoldMark:
         "fold_id": fold.pk, "task_id": fold.task_id, "attempt": 1, "runner": "runner@host", "state": state,
         "started_at": 1.7e9, "trained_at": None if state is State.TODO else 1.7e9 + 1,
     }  # fmt: skip
+    values["holder"] = "a process"
     return FoldMark(**values | changes)
 
 
@@ -44,7 +45,7 @@ def test_an_outcome_becomes_the_result_of_its_fold(exchange: Exchange) -> None:
     assert left == []
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.OK])
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.OK, Outcome.LOST}))
 def test_every_way_to_fail_is_told(exchange: Exchange, outcome: Outcome) -> None:
     fold = factories.make_fold()
     exchange.write_outcome(factories.make_outcome(fold, outcome=outcome, log_messages="Traceback ..."))
@@ -63,7 +64,7 @@ def test_a_finished_fold_is_not_changed_by_a_further_outcome(exchange: Exchange,
     exchange.write_mark(make_mark(fold, State.TRAINED))
 
     before = SubmissionFold.objects.values().get()
-    results.note_progress()
+    recovery.follow_marks()
     results.save_outcomes()
 
     assert SubmissionFold.objects.values().get() == before
@@ -162,7 +163,7 @@ def test_marks_show_how_far_a_fold_is(exchange: Exchange) -> None:
     fold = factories.make_fold()
     for state in (State.TODO, State.TRAINED, State.VALIDATED):
         exchange.write_mark(make_mark(fold, state))
-        results.note_progress()
+        recovery.follow_marks()
         fold.refresh_from_db()
         assert fold.state == state
 
@@ -175,7 +176,7 @@ def test_a_late_mark_takes_no_fold_back(exchange: Exchange, state: State) -> Non
     fold = factories.make_fold(state=State.VALIDATED)
     exchange.write_mark(make_mark(fold, state))
 
-    results.note_progress()
+    recovery.follow_marks()
 
     fold.refresh_from_db()
     assert fold.state == State.VALIDATED
@@ -185,7 +186,7 @@ def test_the_mark_of_another_task_changes_nothing(exchange: Exchange) -> None:
     fold = factories.make_fold()
     exchange.write_mark(make_mark(fold, State.TRAINED, task_id="00000000-0000-4000-8000-000000000000"))
 
-    assert results.note_progress() == 0
+    assert recovery.follow_marks() == 0
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ def test_a_mark_that_makes_no_sense_does_not_stop_the_sweep(
     exchange.write_mark(make_mark(odd, **{"state": State.TRAINED} | changes))
     exchange.write_mark(make_mark(good, State.TRAINED))
 
-    results.sweep()
+    recovery.recover()
 
     odd.refresh_from_db()
     good.refresh_from_db()
@@ -220,7 +221,7 @@ def test_a_mark_that_cannot_be_read_does_not_stop_the_sweep(exchange: Exchange, 
     (path.parent / "no task id.json").write_bytes(b"{}")
     (path.parent / "00000000-0000-4000-8000-000000000000.json").mkdir()
 
-    results.sweep()
+    recovery.recover()
 
     fold.refresh_from_db()
     assert fold.state == State.TODO
@@ -234,7 +235,7 @@ def test_the_cost_of_a_sweep_does_not_grow_with_the_folds() -> None:
             factories.make_fold(submission, state=State.TESTED)
             factories.make_fold(submission, sent_at=datetime.now(tz=UTC))
         with CaptureQueriesContext(connection) as queries:
-            results.sweep()
+            recovery.recover()
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
