@@ -100,7 +100,7 @@ def test_a_runner_below_the_minimum_refuses_folds_and_says_why(
 ) -> None:
     monkeypatch.setattr(launch, "measured", lambda: Measured(Level(measured), "no bubblewrap."))
     environment = environment_with(minimum)
-    monkeypatch.setattr(launch.Environment, "read", lambda: environment)
+    monkeypatch.setattr(Environment, "read", lambda: environment)
     monkeypatch.setattr(launch, "launcher", launch.launcher.__wrapped__)
     if not refused:
         assert launch.launcher().isolation == measured

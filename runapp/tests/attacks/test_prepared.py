@@ -28,11 +28,13 @@ def test_many_at_once_prepare_a_data_set_once(any_sandbox: Sandbox, tmp_path: Pa
     prepared = []
     all_waiting = threading.Barrier(8)
 
+    def prepare(folder: Path) -> None:
+        prepared.append(folder)
+        (folder / "data").touch()
+
     def get() -> None:
         all_waiting.wait(10)
-        data_sets.get(
-            any_sandbox.job(tmp_path), lambda folder: prepared.append(folder) or (folder / "data").touch()
-        )
+        data_sets.get(any_sandbox.job(tmp_path), prepare)
 
     with ThreadPoolExecutor(8) as pool:
         for future in [pool.submit(get) for _ in range(8)]:
@@ -66,9 +68,13 @@ def test_what_was_not_used_for_longest_makes_room(any_sandbox: Sandbox, tmp_path
     data_sets = PreparedDataSets(tmp_path / "prepared", max_bytes=1000)
     job = any_sandbox.job(tmp_path)
     folders = []
+
+    def prepare(folder: Path) -> None:
+        (folder / "data").write_bytes(bytes(400))
+
     for age in (300, 200, 100, 0):
         os.utime(job.data_folder / "train.csv", (age, age))
-        folder = data_sets.get(job, lambda folder: (folder / "data").write_bytes(bytes(400)) and None).folder
+        folder = data_sets.get(job, prepare).folder
         os.utime(folder, (1000 - age, 1000 - age))
         folders.append(folder)
     assert [folder.exists() for folder in folders] == [False, True, True, True]
