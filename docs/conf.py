@@ -42,7 +42,6 @@ napoleon_google_docstring = False
 
 html_theme = "furo"
 html_title = f"datarun {release}"
-html_static_path = ["static"]
 html_favicon = "../runapp/static/runapp/icon.svg"
 html_copy_source = False
 html_show_sourcelink = False
