@@ -1,5 +1,6 @@
 """Data are parsed once per host and version, and concurrent folds hold one copy."""
 
+import dataclasses
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from runapp.errors import InvalidMessage
 from runapp.runner.isolation import labels
 from runapp.runner.isolation.launcher import IsolatedProcess
 from runapp.runner.isolation.prepared import PreparedDataSets
-from runapp.tests.attacks.sandbox import N_TRAIN, Sandbox, write_data
+from runapp.tests.attacks.sandbox import LIMITS, N_TRAIN, Sandbox, write_data
 
 
 @pytest.fixture
@@ -95,6 +96,32 @@ def test_a_data_file_that_is_broken_is_a_data_error(sandbox: Sandbox, tmp_path: 
     assert report.outcome is Outcome.DATA_ERROR
     assert "test.csv does not hold" in report.log_messages
     write_data(tmp_path / "data")
+
+
+def test_predicting_on_large_data_takes_no_memory_for_them(isolated: IsolatedProcess, tmp_path: Path) -> None:
+    n_rows = 1_000_000
+    data = tmp_path / "data"
+    data.mkdir()
+    table = "a,b,c,d,e,f,g,label\n" + "1,2,3,4,5,6,7,0\n1,2,3,4,5,6,7,1\n" * (n_rows // 2)
+    for name in ("train.csv", "test.csv"):
+        (data / name).write_text(table)
+    submission = tmp_path / "submission"
+    submission.mkdir()
+    (submission / "classifier.py").write_text(
+        "import numpy as np\nclass Classifier:\n    def fit(self, X, y): pass\n"
+        "    def predict_proba(self, X):\n"
+        "        assert (X.sum(axis=0) == len(X) * np.arange(1, 8)).all()\n"
+        "        X[:5] = 0\n"
+        "        return X[:, 0].astype(float)\n"
+    )
+    job = dataclasses.replace(
+        Sandbox(isolated, tmp_path).job(submission), n_train_rows=n_rows, n_test_rows=n_rows
+    )
+    report = isolated.run_fold(job, LIMITS, on_stage=lambda *_: None, is_cancelled=lambda: False)
+    assert report.outcome is Outcome.OK, report.log_messages
+    data_kb = 8 * 7 * n_rows / 1024
+    # The predictions and one copy of them that is checked.
+    assert report.measures.test_memory < data_kb / 2 + 30 * 1024
 
 
 LABELS = [
