@@ -54,8 +54,12 @@ def fold_server(stack: Stack) -> psutil.Process:
     """The server that forks the folds of this host."""
     for runner in stack.runners:
         for process in psutil.Process(runner.pid).children(recursive=True):
-            if "runapp.runner.isolation" in " ".join(process.cmdline()) and process.name() != "bwrap":
-                return process
+            try:
+                parent = process.parent()
+                if parent is not None and parent.name() == "bwrap" != process.name():
+                    return process
+            except psutil.NoSuchProcess:
+                continue  # a fold's process, which ended
     raise LookupError("there is no fold server")
 
 
