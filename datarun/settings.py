@@ -177,8 +177,10 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(_variables.get("DR_STATIC_ROOT", BASE_DIR / "staticfiles"))
-#: Without a collected folder (development, embedded) static files are served from the packages.
+#: Production collects static files; everywhere else they are served from where they are.
+STATIC_ROOT = (
+    Path(_variables.get("DR_STATIC_ROOT", BASE_DIR / "staticfiles")) if ENVIRONMENT.production else None
+)
 WHITENOISE_USE_FINDERS = not ENVIRONMENT.production
 
 if email := _variables.get("DR_EMAIL"):

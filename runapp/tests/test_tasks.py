@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from datarun.celery import app
+from runapp import dispatch
 from runapp.contract import RUNNER_QUEUES, Queue, State, TaskName
-from runapp.environment import BASE_DIR, Environment
-from runapp.exchange import Exchange
+from runapp.environment import BASE_DIR
 from runapp.result_backends import AtomicFilesystemBackend
 from runapp.tests import factories
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["save_submission_fold_db", "sweep"])
-def test_saving_tasks_save_what_is_there(environment: Environment, name: str) -> None:
+def test_saving_tasks_save_what_is_there(name: str) -> None:
     from runapp import tasks
 
     fold = factories.make_fold()
-    Exchange(environment.exchange_folder).write_outcome(factories.make_outcome(fold))
+    dispatch.exchange().write_outcome(factories.make_outcome(fold))
 
     getattr(tasks, name)()
 
