@@ -177,10 +177,9 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "/static/"
+_static_root = Path(_variables.get("DR_STATIC_ROOT", BASE_DIR / "staticfiles"))
 #: Production collects static files; everywhere else they are served from where they are.
-STATIC_ROOT = (
-    Path(_variables.get("DR_STATIC_ROOT", BASE_DIR / "staticfiles")) if ENVIRONMENT.production else None
-)
+STATIC_ROOT = _static_root if ENVIRONMENT.production else None
 WHITENOISE_USE_FINDERS = not ENVIRONMENT.production
 
 if email := _variables.get("DR_EMAIL"):
