@@ -240,7 +240,8 @@ class Exchange:
             last, since = place.stat().st_mtime, float(place.read_text())
         except (FileNotFoundError, ValueError):
             last = since = now
-        if not 0 <= now - last <= gap_seconds:
+        # Another master may have looked between our two: then the last look lies after now.
+        if abs(now - last) > gap_seconds:
             since = now
         write_atomically(place, str(since).encode(), durable=False)
         return now, since

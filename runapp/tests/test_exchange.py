@@ -119,3 +119,23 @@ def test_a_disk_that_fails_leaves_the_older_file_and_nothing_else(
 
     assert place.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [place]
+
+
+@pytest.mark.parametrize("seconds_ahead", [0.5, -5.0])
+def test_two_masters_that_look_at_once_have_both_watched_all_the_time(
+    tmp_path: Path, seconds_ahead: float
+) -> None:
+    exchange = Exchange(tmp_path)
+    _, since = exchange.watch(gap_seconds=10)
+    other_looked_at = exchange.now() + seconds_ahead
+    os.utime(tmp_path / "clock", (other_looked_at, other_looked_at))
+    assert exchange.watch(gap_seconds=10)[1] == since
+
+
+def test_a_master_that_was_away_has_watched_since_it_came_back(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path)
+    exchange.watch(gap_seconds=10)
+    last_looked_at = exchange.now() - 11
+    os.utime(tmp_path / "clock", (last_looked_at, last_looked_at))
+    now, since = exchange.watch(gap_seconds=10)
+    assert since == now
