@@ -6,7 +6,6 @@ from rest_framework import serializers
 
 from runapp.contract import DATA_SET_LIMITS, Priority
 from runapp.models import RawData, SubmissionFold
-from runapp.services.runners import Runner
 
 #: The largest number of a column of ids or limits.
 _MAX_INTEGER = 2**31 - 1
@@ -30,7 +29,7 @@ def _limit_field(name: str) -> serializers.IntegerField:
         max_value=_MAX_INTEGER,
         required=False,
         allow_null=True,
-        help_text=str(RawData._meta.get_field(name).help_text),
+        help_text=str(RawData._meta.get_field(name).help_text),  # type: ignore[union-attr]  # no relation
     )
 
 
@@ -124,7 +123,7 @@ class PredictionSerializer(_ShapesSerializer):
         )  # fmt: skip
 
 
-class RunnerSerializer(serializers.Serializer[Runner]):
+class RunnerSerializer(serializers.Serializer[Any]):
     """A runner, as it described itself last."""
 
     runner = serializers.CharField(source="mark.runner", help_text="node name of its worker")

@@ -18,7 +18,7 @@ DEFAULT_PROCESSES = 64
 _MARGIN_SECONDS = 2.0
 _MARGIN_PART = 0.1
 
-#: What a data set may lower, by fields of ``Limits``: the task's field, and how many units of ours one of its is.
+#: What a data set may lower, by fields of ``Limits``: the task's field, and its unit in that of ``Limits``.
 _OF_DATA_SET = {
     "wall_seconds": ("max_fold_seconds", 1),
     "memory_kb": ("max_memory_mb", 1024),

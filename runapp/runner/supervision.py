@@ -110,8 +110,8 @@ class Supervision:
         limits, now = self._limits, time.monotonic()
         if self._tail.overflowed:
             allowed = limits.output_max_bytes // (1024 * 1024)
-            words = f"Killed for printing more than {allowed} MB, the limit of {limits.whose('output_max_bytes')}."
-            return Failed(Outcome.OUTPUT_LIMIT, words)
+            words = f"{allowed} MB, the limit of {limits.whose('output_max_bytes')}"
+            return Failed(Outcome.OUTPUT_LIMIT, f"Killed for printing more than {words}.")
         if now >= self._deadline:
             words = f"killed after {limits.wall_seconds:g} s, the limit of {limits.whose('wall_seconds')}"
             return Failed(Outcome.TIMEOUT, f"{SOFT_TIME_LIMIT_WORDS}: {words}.")

@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError
 from pytest_django import DjangoAssertNumQueries
 
-from runapp.contract import DATA_SET_LIMITS
+from runapp.contract import DATA_SET_LIMITS, SplitState
 from runapp.environment import Environment
 from runapp.models import RawData
 from runapp.tests import factories
@@ -139,4 +139,4 @@ def test_a_limit_of_null_is_none(api: Caller, name: str) -> None:
 @pytest.mark.parametrize("name", DATA_SET_LIMITS)
 def test_the_database_keeps_no_limit_that_no_runner_could_keep(db: None, name: str) -> None:
     with pytest.raises(IntegrityError, match=f"raw_data_{name}"):
-        factories.make_raw_data(**{name: DATA_SET_LIMITS[name] - 1})
+        factories.make_raw_data(SplitState.NONE, **{name: DATA_SET_LIMITS[name] - 1})

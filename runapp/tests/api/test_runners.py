@@ -22,10 +22,15 @@ def two_runners(db: None) -> None:
     exchange = dispatch.exchange()
     exchange.write_runner(
         factories.runner_mark(
-            runner="busy@b", host="b", queues=("H", "L"), places=4, busy=3, isolation="partial",
+            runner="busy@b",
+            host="b",
+            queues=("H", "L"),
+            places=4,
+            busy=3,
+            isolation="partial",
             isolation_reason="a fold here can fork without end.",
             versions={"python": "3.11.7", "numpy": "2.4.6"},
-        )  # fmt: skip
+        )
     )
     exchange.write_runner(factories.runner_mark(runner="gone@c", host="c"))
     hour_ago = time.time() - 3600

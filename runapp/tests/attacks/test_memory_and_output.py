@@ -148,11 +148,14 @@ def test_posix_shared_memory_is_bounded_and_gone_afterwards(sandbox: Sandbox) ->
     ("body", "limits", "outcome"),
     [
         ("while True: pass", {"wall_seconds": 1}, Outcome.TIMEOUT),
-        ("kept = [b'\\1' * (32 << 20) for _ in range(40)]; time.sleep(5)", {"memory_kb": ALLOWED_KB}, Outcome.MEMORY),
+        (
+            "kept = [b'\\1' * (32 << 20) for _ in range(40)]; time.sleep(5)",
+            {"memory_kb": ALLOWED_KB},
+            Outcome.MEMORY,
+        ),
         ("while True: print('x' * 1000)", {"output_max_bytes": _MB}, Outcome.OUTPUT_LIMIT),
-        ("for _ in range(8):\n    if os.fork() == 0: time.sleep(20)\ntime.sleep(20)", {"processes": 4}, Outcome.CRASH),
     ],
-    ids=["time", "memory", "output", "processes"],
+    ids=["time", "memory", "output"],
 )
 def test_a_fold_over_a_limit_of_its_data_set_says_whose_it_was(
     sandbox: Sandbox, body: str, limits: dict[str, int], outcome: Outcome
@@ -160,6 +163,18 @@ def test_a_fold_over_a_limit_of_its_data_set_says_whose_it_was(
     report = sandbox.attack(body, **limits, of_runner=LIMITS)
     assert report.outcome is outcome
     assert "the limit of this data set" in report.log_messages
+
+
+def test_a_data_set_lowers_how_many_processes_a_fold_may_have(sandbox: Sandbox) -> None:
+    body = """
+    for _ in range(8):
+        if os.fork() == 0:
+            time.sleep(20)
+    got_through()
+    """
+    report = sandbox.attack(body, processes=4, of_runner=LIMITS)
+    assert report.outcome is Outcome.USER_ERROR
+    assert "BlockingIOError" in report.log_messages
 
 
 def test_limits_of_a_data_set_do_not_hold_for_preparing_it(sandbox: Sandbox, tmp_path: Path) -> None:

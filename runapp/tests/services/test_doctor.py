@@ -10,7 +10,6 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from runapp import dispatch
-from runapp.contract import Queue
 from runapp.errors import DatarunError
 from runapp.exchange import Exchange
 from runapp.services import health
