@@ -27,6 +27,16 @@ MAX_PREDICTIONS = 50_000_000
 #: How often in all a fold is started when it was lost through datarun's own fault.
 MAX_ATTEMPTS = 3
 
+#: Limits of its folds that the organizer of a data set may set lower than the runner's, by the names of
+#: their fields, and the least that each may be. Of processes a runner's own limit is 2 at least, too.
+DATA_SET_LIMITS = {
+    "max_fold_seconds": 1,
+    "max_memory_mb": 1,
+    "max_output_mb": 1,
+    "max_scratch_mb": 1,
+    "max_processes": 2,
+}
+
 #: The words the older releases put into the log of a fold stopped at its soft time limit.
 SOFT_TIME_LIMIT_WORDS = "Soft Time Limit Exceeded"
 
@@ -114,10 +124,6 @@ class TaskName(StrEnum):
     CLEAN = "runapp.tasks.clean"
 
 
-#: Name of the remote control command by which a runner tells its state.
-RUNNER_STATUS = "runner_status"
-
-
 def _fits(value: object, annotation: Any) -> bool:
     """Whether ``value`` is what a JSON document may hold for a field annotated so."""
     origin = typing.get_origin(annotation)
@@ -126,6 +132,8 @@ def _fits(value: object, annotation: Any) -> bool:
         return any(_fits(value, part) for part in arguments)
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(part, arguments[0]) for part in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(part, arguments[1]) for part in value.values())
     if _is_enum(annotation):
         return isinstance(value, str) and value in set(annotation)
     if annotation is float:
@@ -212,6 +220,12 @@ class FoldTask(_Message):
     submission_hash: str
     #: Encoded training indices, or None where they lie in the fold's indices file on the shared disk.
     train_is: str | None
+    #: Limits of the data set, which lower those of the runner; None where it has none of its own.
+    max_fold_seconds: int | None = None
+    max_memory_mb: int | None = None
+    max_output_mb: int | None = None
+    max_scratch_mb: int | None = None
+    max_processes: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -351,5 +365,10 @@ class RunnerMark(_Message):
     busy: int
     #: Why it takes no tasks at present; empty while it takes them.
     refuses: str
+    #: Level at which it isolates folds, and what is missing to the level ``full``; empty at that level.
+    isolation: str
+    isolation_reason: str
+    #: Versions of datarun, Python and the libraries that folds use, by name.
+    versions: dict[str, str]
     #: The host's own clock when this was written, seconds since the epoch.
     clock: float

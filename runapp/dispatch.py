@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from datarun.celery import app
-from runapp.contract import INLINE_INDICES_CHARS, FoldTask, Queue, SplitTask, TaskName
+from runapp.contract import DATA_SET_LIMITS, INLINE_INDICES_CHARS, FoldTask, Queue, SplitTask, TaskName
 from runapp.errors import DatarunError
 from runapp.exchange import Exchange
 from runapp.models import RawData, SubmissionFold
@@ -84,6 +84,7 @@ def send_fold(fold: SubmissionFold) -> bool:
         submission_folder=submission.files_path or "",
         submission_hash=submission.files_hash,
         train_is=fold.train_is if inline else None,
+        **{name: getattr(raw_data, name) for name in DATA_SET_LIMITS},
     )
     if not _send(TaskName.FOLD, task.to_message(), task_id=fold.task_id, queue=fold.priority):
         return False

@@ -17,6 +17,7 @@ urlpatterns = [
         name="submissionfold-retrain",
     ),
     path("submissionfold-light/", views.SubmissionFoldLightList.as_view(), name="submissionfold-light"),
+    path("runners/", views.RunnerList.as_view(), name="runners"),
     path("testpredictions/list/", views.GetTestPredictionList.as_view(), name="testpredictions-list"),
     path("testpredictions/new/", views.GetTestPredictionNew.as_view(), name="testpredictions-new"),
 ]

@@ -19,6 +19,7 @@ from runapp.api.serializers import (
     PredictionSerializer,
     RawDataCreateSerializer,
     RawDataSerializer,
+    RunnerSerializer,
     SplitSerializer,
     SubmissionFoldCreateSerializer,
     SubmissionFoldLightSerializer,
@@ -31,6 +32,7 @@ from runapp.models import RawData, SubmissionFold
 from runapp.services.data import custom_split_ask, raw_data_create, split_ask
 from runapp.services.folds import FoldRequest, fold_cancel, fold_retrain, fold_submit, force_parse
 from runapp.services.predictions import predictions_new, predictions_of
+from runapp.services.runners import known_runners
 
 _INVALID = OpenApiResponse(description="a field is wrong: its name and why")
 _UNSPLIT = OpenApiResponse(description="the data set was never split, or its split failed")
@@ -62,7 +64,7 @@ class ApiRoot(APIView):
     @extend_schema(responses={200: dict[str, str]})
     def get(self, request: Request) -> Response:
         """Links to the lists."""
-        names = ("rawdata", "submissionfold", "submissionfold-light")
+        names = ("rawdata", "submissionfold", "submissionfold-light", "runners")
         return Response({name: reverse(name, request=request) for name in names})
 
 
@@ -171,6 +173,16 @@ class SubmissionFoldLightList(generics.ListAPIView[SubmissionFold]):
 
     def get_queryset(self) -> QuerySet[SubmissionFold]:
         return SubmissionFold.objects.only(*SubmissionFoldLightSerializer.Meta.fields)
+
+
+class RunnerList(APIView):
+    """The runners."""
+
+    @extend_schema(responses={200: RunnerSerializer(many=True)})
+    def get(self, request: Request) -> Response:
+        """Every runner that was there within the last day, as it described itself last."""
+        del request
+        return Response(RunnerSerializer(known_runners(), many=True).data)
 
 
 class GetTestPredictionList(APIView):

@@ -8,12 +8,18 @@ from django.db.models import Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from runapp.contract import MAX_ATTEMPTS, SplitMark, SplitOutcome, SplitState
+from runapp.contract import DATA_SET_LIMITS, MAX_ATTEMPTS, SplitMark, SplitOutcome, SplitState
 
 SPLIT_STATE_CHOICES = [(state.value, state.value) for state in SplitState]
 
 #: A split that waits to be sent to the broker.
 _NOT_SENT = dict.fromkeys(("split_sent_at", "split_started_at"))
+
+
+def _limit_field(what: str) -> "models.PositiveIntegerField[int | None, int | None]":
+    return models.PositiveIntegerField(
+        null=True, blank=True, help_text=f"{what}, where that is less than the runner allows"
+    )
 
 
 class RawDataQuerySet(models.QuerySet["RawData"]):
@@ -87,6 +93,8 @@ class RawData(models.Model):
 
     The split goes ``NONE -> TODO -> DONE | ERROR``, and back to ``TODO`` when it is asked for again.
     Each split lies in a folder of its own, so a new one never changes data under a running fold.
+
+    A runner keeps the lower one of its own limits and those of the data set.
     """
 
     name = models.CharField(max_length=100, unique=True, help_text="name of the data set")
@@ -96,6 +104,11 @@ class RawData(models.Model):
     )
     target_column = models.CharField(max_length=200, blank=True, help_text="name of the target column")
     custom = models.BooleanField(default=False, help_text="whether a specific.py says how data are read")
+    max_fold_seconds = _limit_field("seconds that a fold may take")
+    max_memory_mb = _limit_field("MB of memory that a fold may use")
+    max_output_mb = _limit_field("MB that a fold may print")
+    max_scratch_mb = _limit_field("MB of temporary files that a fold may write")
+    max_processes = _limit_field("processes and threads that a fold may have")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -128,6 +141,13 @@ class RawData(models.Model):
             models.CheckConstraint(
                 condition=Q(held_out_test__isnull=True) | Q(held_out_test__gt=0, held_out_test__lt=1),
                 name="raw_data_held_out_test_is_a_part",
+            ),
+            *(
+                models.CheckConstraint(
+                    condition=Q(**{f"{name}__isnull": True}) | Q(**{f"{name}__gte": least}),
+                    name=f"raw_data_{name}",
+                )
+                for name, least in DATA_SET_LIMITS.items()
             ),
         )
 

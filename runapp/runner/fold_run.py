@@ -15,6 +15,7 @@ from runapp.exchange import Exchange
 from runapp.runner.failure import DataError
 from runapp.runner.job import FoldJob, FoldReport, Launcher, Limits
 from runapp.runner.lease import Lease
+from runapp.runner.limits import fold_limits
 
 #: The most that indices of a fold may decompress to: 128 million of them.
 _MAX_INDICES_BYTES = 1 << 30
@@ -31,7 +32,8 @@ class Lost(DatarunError):
 class FoldRun:
     """Runs a fold once, under a lease that is claimed.
 
-    ``data_folder`` and ``submission_folder`` are those of the task, on this machine.
+    ``limits`` are the runner's own, which the task's data set may lower. ``data_folder`` and
+    ``submission_folder`` are those of the task, on this machine.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class FoldRun:
         submission_folder: Path,
     ) -> None:
         self._task = task
-        self._limits = limits
+        self._limits = fold_limits(limits, task)
         self._exchange = exchange
         self._launcher = launcher
         self._data_folder = data_folder

@@ -18,6 +18,7 @@ from datarun.celery import app, environment
 from runapp.contract import RunnerMark
 from runapp.exchange import Exchange
 from runapp.runner import launch
+from runapp.runner.versions import versions
 
 #: How often a runner looks at the disk and says how it is.
 PROBE_SECONDS = 2.0
@@ -35,8 +36,10 @@ class DiskProbe:
     def __init__(self, exchange: Exchange, *, runner: str, queues: tuple[str, ...], places: int) -> None:
         self._exchange = exchange
         self._host = socket.gethostname()
+        measured = launch.measured()
         self._mark: dict[str, Any] = {
             "runner": runner, "host": self._host, "queues": queues, "places": places,
+            "isolation": measured.level.value, "isolation_reason": measured.reason, "versions": versions(),
         }  # fmt: skip
         self._min_free_bytes = environment.integer("DR_MIN_FREE_MB", 100, minimum=0) * _MEGABYTE
         self._refusal = ""

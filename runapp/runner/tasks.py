@@ -11,7 +11,7 @@ from celery.exceptions import Reject
 from datarun.celery import app, environment
 from runapp.contract import RUNNER_QUEUES, FoldTask, SplitTask, TaskName
 from runapp.exchange import Exchange
-from runapp.runner import launch, status  # noqa: F401 - the remote control command registers itself
+from runapp.runner import launch
 from runapp.runner.isolation.level import BelowMinimum
 from runapp.runner.job import Limits
 from runapp.runner.limits import DEFAULT_FOLD_SECONDS, DEFAULT_SPLIT_SECONDS, run_limits

@@ -31,6 +31,7 @@ def raw_data_create(
     target_column: str,
     workflow_elements: str,
     files: Mapping[str, str],
+    **limits: int | None,
 ) -> RawData:
     """Store a data set: its files on the shared disk and its row, or neither.
 
@@ -41,6 +42,8 @@ def raw_data_create(
     files
         Encoded contents by file name. One file is a CSV; of several exactly one is a ``.py``, which says how
         the others are read.
+    limits
+        Limits of the data set's folds, by the names in ``DATA_SET_LIMITS``; one left out is the runner's.
 
     Raises
     ------
@@ -72,6 +75,7 @@ def raw_data_create(
                 workflow_elements=",".join(elements),
                 custom=custom,
                 owner=owner,
+                **limits,
             )
             raw_data.save(force_insert=True)
             write_folder(settings.ENVIRONMENT.dir_data / raw_data.source_folder, contents)

@@ -22,13 +22,22 @@ class Runner:
     def is_alive(self) -> bool:
         return self.silent_seconds <= RUNNER_SECONDS
 
+    @property
+    def free_places(self) -> int:
+        return max(self.mark.places - self.mark.busy, 0)
+
+
+def known_runners() -> list[Runner]:
+    """All runners that were there within the last day. Raises ``OSError`` if the shared disk is gone."""
+    exchange = dispatch.exchange()
+    now = exchange.now()
+    return [Runner(mark, now - at, mark.clock - at) for mark, at in exchange.runners()]
+
 
 def runners() -> list[Runner]:
-    """All runners that were there within the last day; none if the shared disk is gone."""
-    exchange = dispatch.exchange()
+    """As ``known_runners``; none if the shared disk is gone."""
     try:
-        now = exchange.now()
-        return [Runner(mark, now - at, mark.clock - at) for mark, at in exchange.runners()]
+        return known_runners()
     except OSError:
         return []  # health.disk says why
 

@@ -92,8 +92,10 @@ class IsolatedProcess:
     ) -> FoldReport:
         """As ``Launcher``."""
         try:
+            # For every fold of the data set and once only: no work of this fold, whose limits may be tight.
+            of_runner = limits.of_runner or limits
             prepared = self._data_sets.get(
-                job, lambda folder: self._prepare(job, limits, folder, is_cancelled)
+                job, lambda folder: self._prepare(job, of_runner, folder, is_cancelled)
             )
             request = _fold_request(job, limits, prepared, self._threads)
         except PreparationFailed as failure:

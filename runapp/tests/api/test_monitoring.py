@@ -9,7 +9,7 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from runapp import dispatch
-from runapp.contract import RunnerMark, State
+from runapp.contract import State
 from runapp.tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -89,9 +89,7 @@ def test_metrics_count_folds_queues_and_runners(client: Client) -> None:
     factories.make_fold(submission, state=State.TESTED, train_time=0.2)
     factories.make_fold(submission, state=State.TESTED, train_time=20.0)
     factories.make_fold(submission, state=State.ERROR)
-    dispatch.exchange().write_runner(
-        RunnerMark(runner="r@h", host="h", queues=("L",), places=4, busy=3, refuses="", clock=0.0)
-    )
+    dispatch.exchange().write_runner(factories.runner_mark(runner="r@h", places=4, busy=3))
 
     found = metrics(client)
 

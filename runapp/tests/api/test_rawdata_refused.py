@@ -8,6 +8,7 @@ from base64 import b64encode
 import pytest
 from pytest_django import Settings
 
+from runapp.contract import DATA_SET_LIMITS
 from runapp.tests import factories
 from runapp.tests.api.conftest import Caller
 
@@ -206,3 +207,21 @@ def test_a_row_without_end_is_refused_before_it_is_taken_apart(api: Caller, star
 
     assert answer.status_code == 400
     assert time.process_time() - begin < 10
+
+
+@pytest.mark.parametrize("name", DATA_SET_LIMITS)
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "greater than or equal to"), (-5, "greater than or equal to"), (2**31, "less than or equal to"),
+        (1.5, "valid integer"), (True, "valid integer"), ("much", "valid integer"), ([60], "valid integer"),
+    ],
+)  # fmt: skip
+def test_limits_that_no_runner_could_keep_are_refused(
+    api: Caller, name: str, value: object, words: str
+) -> None:
+    with factories.nothing_written():
+        answer = api.post_data(**{name: value})
+
+    assert answer.status_code == 400
+    assert words in answer.json()[name][0]

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from datarun.celery import app
 from runapp.runner import launch
 from runapp.runner.isolation.launcher import IsolatedProcess
 from runapp.runner.isolation.level import Level, Measured
@@ -91,26 +90,3 @@ def test_isolation_says_the_level_and_fails_below_the_minimum(monkeypatch: pytes
     output = io.StringIO()
     call_command("isolation", "--level", stdout=output)
     assert output.getvalue() == "partial\n"
-
-
-def test_runners_prints_a_line_for_each_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    status = {
-        "queues": ["H", "L"], "places": 4, "free_places": 1, "isolation": "partial",
-        "reason": "a fold here can fork without end.", "versions": {"python": "3.11.7", "numpy": "2.4.6"},
-    }  # fmt: skip
-
-    class Inspect:
-        def __init__(self, timeout: float) -> None:
-            assert timeout == 3
-
-        def _request(self, command: str) -> dict[str, object]:
-            assert command == "runner_status"
-            return {"runner@b": status, "master@a": {"error": "no such command"}}
-
-    monkeypatch.setattr(app.control, "inspect", Inspect)
-    output = io.StringIO()
-    call_command("runners", "--timeout", "3", stdout=output)
-    assert output.getvalue().splitlines() == [
-        "runner@b  queues H,L  free 1/4  isolation partial  python 3.11.7 numpy 2.4.6"
-        "  (a fold here can fork without end.)"
-    ]

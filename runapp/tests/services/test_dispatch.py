@@ -185,3 +185,13 @@ def test_a_message_comes_out_of_the_broker_as_it_went_in(
     assert message.headers["id"] == task.task_id == fold.task_id
     assert (task.fold_id, task.target_column) == (11, "espèce 🌍")
     assert task.train_is == fold.train_is
+
+
+@pytest.mark.django_db(transaction=True)
+def test_limits_of_the_data_set_travel_with_its_folds(sent_tasks: list[SentTask]) -> None:
+    raw_data = factories.make_raw_data(max_fold_seconds=7, max_processes=3)
+    fold_submit(request(raw_data), owner=User.objects.create(username="ada"))
+
+    [sent] = sent_tasks
+    task = FoldTask.from_message(json.loads(json.dumps(sent.message)))
+    assert (task.max_fold_seconds, task.max_processes, task.max_memory_mb) == (7, 3, None)

@@ -10,10 +10,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from runapp import dispatch
-from runapp.contract import Queue, RunnerMark
 from runapp.errors import DatarunError
 from runapp.exchange import Exchange
 from runapp.services import health
+from runapp.tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -30,11 +30,7 @@ def beat(exchange: Exchange) -> None:
 
 
 def runner(exchange: Exchange, **changes: Any) -> None:
-    values: dict[str, Any] = {
-        "runner": "runner@host", "host": "host", "queues": tuple(Queue), "places": 2, "busy": 1,
-        "refuses": "", "clock": time.time(),
-    }  # fmt: skip
-    exchange.write_runner(RunnerMark(**values | changes))
+    exchange.write_runner(factories.runner_mark(**changes))
 
 
 def doctor() -> tuple[str, bool]:
