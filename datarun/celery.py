@@ -22,8 +22,11 @@ environment = Environment.read()
 #: With Redis as broker, an unacknowledged task is given to another worker after this time: far
 #: above the longest fold, since a fold that lost its runner is found by its mark long before.
 VISIBILITY_TIMEOUT = timedelta(days=7)
-#: Seconds between the sweeps of what has no ring: folds not sent, splits done, runners gone.
+#: How often worker and broker tell each other that they are there: a runner cut off the network is
+#: noticed after two to three of these, not after minutes.
 HEARTBEAT_SECONDS = 20
+#: Every hour, at a minute when nothing else is due.
+_CLEAN_MINUTE = 41
 
 
 def _transport_options() -> dict[str, Any]:
@@ -44,13 +47,17 @@ def _transport_options() -> dict[str, Any]:
 
 
 def _schedule() -> dict[str, Any]:
-    every_period = crontab(minute=environment.scheduler_period)
+    """What beat asks of the master's worker. What was not taken by the next time is asked again then."""
+
+    def entry(name: TaskName, schedule: Any, expires_seconds: int) -> dict[str, Any]:
+        options = {"queue": Queue.MASTER.value, "expires": expires_seconds}
+        return {"task": name.value, "schedule": schedule, "options": options}
+
+    recover_seconds = environment.recover_seconds
     return {
-        "sweep": {
-            "task": TaskName.SWEEP.value,
-            "schedule": every_period,
-            "options": {"queue": Queue.MASTER.value},
-        }
+        "sweep": entry(TaskName.SWEEP, crontab(minute=environment.scheduler_period), 3600),
+        "recover": entry(TaskName.RECOVER, recover_seconds, recover_seconds),
+        "clean": entry(TaskName.CLEAN, crontab(minute=_CLEAN_MINUTE), 3600),
     }
 
 
@@ -74,12 +81,21 @@ def _configuration() -> dict[str, Any]:
             TaskName.SPLIT.value: {"queue": Queue.SPLIT.value},
             TaskName.SAVE.value: {"queue": Queue.MASTER.value},
             TaskName.SWEEP.value: {"queue": Queue.MASTER.value},
+            TaskName.RECOVER.value: {"queue": Queue.MASTER.value},
+            TaskName.CLEAN.value: {"queue": Queue.MASTER.value},
         },
         "task_acks_late": True,
-        "task_reject_on_worker_lost": True,
+        # A fold whose process was lost is sent again by the master, which counts its attempts: a message
+        # that the broker delivered again would meet the fold's mark and go away, or loop for ever.
+        "task_reject_on_worker_lost": False,
+        "task_retry_on_worker_lost": False,
+        "task_acks_on_failure": True,
+        "task_acks_on_timeout": True,
         "task_track_started": True,
         "worker_prefetch_multiplier": 1,
+        # A fold outlives a loss of the broker; its message, delivered again elsewhere, meets its mark.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_deduplicate_successful_tasks": True,
         "worker_send_task_events": True,
         "worker_hijack_root_logger": True,
         # A task's result holds its state only; predictions lie in the database. So expiry loses nothing.
@@ -91,7 +107,8 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-app = Celery("datarun")
+# No fixups: Celery's for Django loads the database layer wherever DJANGO_SETTINGS_MODULE is set.
+app = Celery("datarun", fixups=[])
 app.config_from_object(_configuration())
 
 
@@ -110,13 +127,18 @@ def _import_tasks_of_queues(options: dict[str, Any], **_: object) -> None:
     """Import the tasks of the queues that this worker takes, and nothing beyond."""
     chosen = options.get("queues") or [name.value for name in Queue]
     queues = set(chosen.split(",") if isinstance(chosen, str) else chosen)
-    if environment.broker.kind != "amqp":
-        embedded.start_broker(environment)
-    if queues - {Queue.MASTER.value}:
-        import runapp.runner.tasks
-    if Queue.MASTER.value in queues:
-        set_up_master()
-        import runapp.tasks  # noqa: F401
+    try:
+        if environment.broker.kind != "amqp":
+            embedded.start_broker(environment)
+        if queues - {Queue.MASTER.value}:
+            import runapp.runner.tasks
+            import runapp.runner.worker_life
+        if Queue.MASTER.value in queues:
+            set_up_master()
+            import runapp.tasks  # noqa: F401
+    except Exception as error:
+        # Celery only logs what a receiver raises: the worker would run on and drop every task it gets.
+        raise SystemExit(f"this worker cannot start: {error}") from error
 
 
 @signals.beat_init.connect

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from datarun import __version__
 from runapp.environment import BASE_DIR, Environment
 from runapp.errors import ConfigurationError
 
@@ -84,6 +85,9 @@ MAX_BODY_BYTES = ENVIRONMENT.integer("DR_MAX_BODY_MB", 128) * 2**20
 MAX_DECOMPRESSED_BYTES = ENVIRONMENT.integer("DR_MAX_DECOMPRESSED_MB", 512) * 2**20
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
+#: Networks whose callers may read /readyz and /metrics.
+METRICS_ALLOW = ENVIRONMENT.networks("DR_METRICS_ALLOW", "127.0.0.0/8, ::1/128")
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -152,12 +156,16 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "datarun",
     "DESCRIPTION": "Train and test machine-learning submissions on cross-validation folds.",
-    "VERSION": "1.0.0",
+    "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "runapp.api.schema.add_errors",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "runapp.models.STATE_CHOICES",
         "SplitStateEnum": "runapp.models.SPLIT_STATE_CHOICES",
@@ -170,8 +178,9 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(_variables.get("DR_STATIC_ROOT", BASE_DIR / "staticfiles"))
-#: Without a collected folder (development, embedded) static files are served from the packages.
+_static_root = Path(_variables.get("DR_STATIC_ROOT", BASE_DIR / "staticfiles"))
+#: Production collects static files; everywhere else they are served from where they are.
+STATIC_ROOT = _static_root if ENVIRONMENT.production else None
 WHITENOISE_USE_FINDERS = not ENVIRONMENT.production
 
 if email := _variables.get("DR_EMAIL"):
@@ -186,6 +195,8 @@ if ENVIRONMENT.production:
     SECURE_SSL_REDIRECT = True
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 3600
+    #: Monitoring asks the web server itself, past the proxy.
+    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
     # Whether other hosts of the domain speak HTTPS alone is not ours to promise.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
     CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS]

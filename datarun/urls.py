@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from rest_framework import parsers
 from rest_framework.authtoken.views import ObtainAuthToken
 
+from runapp.api import monitoring
 from runapp.api.parsers import JSONParser
 from runapp.api.staff import StaffCheck
 from runapp.dashboard.views import overview
@@ -26,6 +27,9 @@ urlpatterns = [
     path("docs/", login_required(SpectacularSwaggerView.as_view(url_name="schema")), name="docs"),
     path("schema/", login_required(SpectacularAPIView.as_view()), name="schema"),
     path("admin/", admin.site.urls),
+    path("healthz", monitoring.healthz, name="healthz"),
+    path("readyz", monitoring.readyz, name="readyz"),
+    path("metrics", monitoring.metrics, name="metrics"),
 ]
 handler400 = "runapp.api.exceptions.bad_request"
 handler404 = "runapp.api.exceptions.not_found"

@@ -1,6 +1,5 @@
 """How Sphinx builds the manual: ``python -m sphinx -W -b html docs docs/_build/html``."""
 
-import configparser
 import os
 import sys
 import tempfile
@@ -18,15 +17,14 @@ os.environ.update(DR_HOME=_home.name, DJANGO_SETTINGS_MODULE="datarun.settings")
 
 import django  # noqa: E402 - only now is the environment what the settings may read
 
-django.setup()
+from datarun import __version__  # noqa: E402 - likewise
 
-_setup_cfg = configparser.ConfigParser(interpolation=None)
-_setup_cfg.read(DOCS.parent / "setup.cfg", encoding="utf-8")
+django.setup()
 
 project = "datarun"
 author = "the datarun authors"
 copyright = "the datarun authors"
-version = release = _setup_cfg["metadata"]["version"]
+version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "reference_tables"]
 exclude_patterns = ["_build"]
@@ -42,7 +40,6 @@ napoleon_google_docstring = False
 
 html_theme = "furo"
 html_title = f"datarun {release}"
-html_static_path = ["static"]
 html_favicon = "../runapp/static/runapp/icon.svg"
 html_copy_source = False
 html_show_sourcelink = False

@@ -6,6 +6,7 @@ untrusted data: ``from_message`` checks every field's type and raises ``InvalidM
 """
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -25,6 +26,16 @@ MAX_PREDICTIONS = 50_000_000
 
 #: How often in all a fold is started when it was lost through datarun's own fault.
 MAX_ATTEMPTS = 3
+
+#: Limits of its folds that the organizer of a data set may set lower than the runner's, by the names of
+#: their fields, and the least that each may be. Of processes a runner's own limit is 2 at least, too.
+DATA_SET_LIMITS = {
+    "max_fold_seconds": 1,
+    "max_memory_mb": 1,
+    "max_output_mb": 1,
+    "max_scratch_mb": 1,
+    "max_processes": 2,
+}
 
 #: The words the older releases put into the log of a fold stopped at its soft time limit.
 SOFT_TIME_LIMIT_WORDS = "Soft Time Limit Exceeded"
@@ -109,10 +120,8 @@ class TaskName(StrEnum):
     SPLIT = "runapp.tasks.split_train_test"
     SAVE = "runapp.tasks.save_submission_fold_db"
     SWEEP = "runapp.tasks.sweep"
-
-
-#: Name of the remote control command by which a runner tells its state.
-RUNNER_STATUS = "runner_status"
+    RECOVER = "runapp.tasks.recover"
+    CLEAN = "runapp.tasks.clean"
 
 
 def _fits(value: object, annotation: Any) -> bool:
@@ -123,6 +132,8 @@ def _fits(value: object, annotation: Any) -> bool:
         return any(_fits(value, part) for part in arguments)
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(part, arguments[0]) for part in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(part, arguments[1]) for part in value.values())
     if _is_enum(annotation):
         return isinstance(value, str) and value in set(annotation)
     if annotation is float:
@@ -161,7 +172,7 @@ class _Message:
                 f"expected a {cls.kind} of version {PROTOCOL_VERSION}, got {kind!r} of version {version!r}: "
                 "do master and runner run the same release?"
             )
-        hints = typing.get_type_hints(cls)
+        hints = _hints(cls)  # type: ignore[arg-type]  # classes are hashable
         names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         if body.keys() != names:
             odd = ", ".join(sorted(map(str, body.keys() ^ names)))
@@ -175,6 +186,11 @@ class _Message:
             if enum is not None and value is not None:
                 body[name] = enum(value)
         return cls(**body)
+
+
+@functools.cache
+def _hints(message_class: type[_Message]) -> dict[str, Any]:
+    return typing.get_type_hints(message_class)
 
 
 def _is_enum(annotation: object) -> bool:
@@ -204,6 +220,12 @@ class FoldTask(_Message):
     submission_hash: str
     #: Encoded training indices, or None where they lie in the fold's indices file on the shared disk.
     train_is: str | None
+    #: Limits of the data set, which lower those of the runner; None where it has none of its own.
+    max_fold_seconds: int | None = None
+    max_memory_mb: int | None = None
+    max_output_mb: int | None = None
+    max_scratch_mb: int | None = None
+    max_processes: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -214,6 +236,8 @@ class SplitTask(_Message):
 
     raw_data_id: int
     task_id: str
+    #: 1 for the first start, at most ``MAX_ATTEMPTS``.
+    attempt: int
     custom: bool
     #: Folder of the uploaded files, and the folder to make with the split data, relative to ``DIR_DATA``.
     source_folder: str
@@ -282,19 +306,69 @@ class SplitOutcome(_Message):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FoldMark(_Message):
-    """Sign of life of a running fold: ``<task_id>.json`` among the marks, rewritten at each step.
+class _Mark(_Message):
+    """Sign of life of a running task: ``<task_id>.json`` among the marks, written by its runner.
 
-    The file's modification time is the last heartbeat.
+    It is the task's lease: while it is there nobody else starts the task, and only the master ends
+    another's. The file's modification time, by the clock of the disk, is the last heartbeat.
     """
+
+    task_id: str
+    attempt: int
+    #: Node name of the Celery worker.
+    runner: str
+    #: The process that runs the task, as ``runapp.runner.lease`` names processes.
+    holder: str
+    started_at: float
+    #: Why the task's process is known to be gone; empty while it runs.
+    ended: str = ""
+    #: Whether it was given back in order, by a runner that stops: such a start is not counted.
+    handed_back: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FoldMark(_Mark):
+    """Sign of life of a running fold, rewritten at each step."""
 
     kind: typing.ClassVar[str] = "fold_mark"
 
     fold_id: int
-    task_id: str
-    attempt: int
-    runner: str
     state: State
-    started_at: float
     trained_at: float | None = None
     validated_at: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SplitMark(_Mark):
+    """Sign of life of a running split."""
+
+    kind: typing.ClassVar[str] = "split_mark"
+
+    raw_data_id: int
+
+
+Mark = FoldMark | SplitMark
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunnerMark(_Message):
+    """What a runner says of itself: ``<runner>.json`` among the runners, rewritten every few seconds."""
+
+    kind: typing.ClassVar[str] = "runner_mark"
+
+    #: Node name of the Celery worker, and the host's own name.
+    runner: str
+    host: str
+    queues: tuple[str, ...]
+    #: How many folds and splits it runs at a time, and how many of these places are taken.
+    places: int
+    busy: int
+    #: Why it takes no tasks at present; empty while it takes them.
+    refuses: str
+    #: Level at which it isolates folds, and what is missing to the level ``full``; empty at that level.
+    isolation: str
+    isolation_reason: str
+    #: Versions of datarun, Python and the libraries that folds use, by name.
+    versions: dict[str, str]
+    #: The host's own clock when this was written, seconds since the epoch.
+    clock: float

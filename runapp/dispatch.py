@@ -3,18 +3,25 @@
 A task that cannot be sent now stays unsent in the database; the beat's sweep sends it later.
 """
 
+import dataclasses
 import logging
 import uuid
 from functools import cache
 from typing import Any
 
+from celery.backends.redis import RedisBackend
 from django.conf import settings
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from datarun.celery import app
-from runapp.contract import INLINE_INDICES_CHARS, FoldTask, Queue, SplitTask, TaskName
+from runapp.contract import DATA_SET_LIMITS, INLINE_INDICES_CHARS, FoldTask, Queue, SplitTask, TaskName
+from runapp.errors import DatarunError
 from runapp.exchange import Exchange
 from runapp.models import RawData, SubmissionFold
+
+#: How long the master waits for the broker before it goes on without.
+_BROKER_SECONDS = 3.0
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +33,18 @@ def new_task_id() -> str:
     return str(uuid.uuid4())
 
 
+class ResultsAway(DatarunError):
+    """The place of Celery's results does not answer."""
+
+    code = "results_away"
+
+
 @cache
 def exchange() -> Exchange:
     """What the master shares with its runners."""
-    return Exchange(settings.ENVIRONMENT.exchange_folder)
+    exchange = Exchange(settings.ENVIRONMENT.exchange_folder)
+    exchange.make()
+    return exchange
 
 
 def _send(name: TaskName, message: dict[str, Any], *, task_id: str, queue: str) -> bool:
@@ -69,6 +84,7 @@ def send_fold(fold: SubmissionFold) -> bool:
         submission_folder=submission.files_path or "",
         submission_hash=submission.files_hash,
         train_is=fold.train_is if inline else None,
+        **{name: getattr(raw_data, name) for name in DATA_SET_LIMITS},
     )
     if not _send(TaskName.FOLD, task.to_message(), task_id=fold.task_id, queue=fold.priority):
         return False
@@ -80,6 +96,7 @@ def send_split(raw_data: RawData) -> bool:
     task = SplitTask(
         raw_data_id=raw_data.pk,
         task_id=raw_data.split_task_id,
+        attempt=raw_data.split_attempts + 1,
         custom=raw_data.custom,
         source_folder=raw_data.source_folder,
         split_folder=raw_data.split_folder,
@@ -93,6 +110,48 @@ def send_split(raw_data: RawData) -> bool:
         return False
     RawData.objects.mark_split_sent(task.task_id)
     return True
+
+
+@dataclasses.dataclass(frozen=True)
+class QueueDepth:
+    """Tasks that wait in a queue, and the workers that take from it (0 where the broker does not tell)."""
+
+    n_ready: int
+    n_consumers: int
+
+
+def queue_depth(queue: str) -> QueueDepth | None:
+    """How full a queue of the broker is; None if the broker does not say.
+
+    A queue that the broker does not have is empty.
+    """
+    connection: Any = app.connection_for_write(connect_timeout=_BROKER_SECONDS)
+    try:
+        with connection:
+            found = connection.default_channel.queue_declare(queue=queue, passive=True)
+            return QueueDepth(found.message_count, found.consumer_count)
+    except connection.channel_errors:
+        return QueueDepth(0, 0)
+    except (OperationalError, OSError, *connection.connection_errors) as error:
+        logger.warning("the broker does not say how full the queue %s is: %s", queue, error)
+        return None
+
+
+def results_answer() -> str:
+    """Ask the place of Celery's results whether it is there; what it is.
+
+    Raises
+    ------
+    ResultsAway
+        If it does not answer.
+    """
+    if not isinstance(app.backend, RedisBackend):
+        return "files"
+    try:
+        app.backend.client.ping()
+    except (RedisError, OSError) as error:
+        raise ResultsAway(f"Redis does not answer: {error}") from None
+    return "Redis, answers"
 
 
 def cancel(task_id: str) -> None:

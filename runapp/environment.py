@@ -7,6 +7,7 @@ under one local folder. In ``PROD`` missing and placeholder values stop the star
 
 import dataclasses
 import importlib.util
+import ipaddress
 import os
 import re
 import shutil
@@ -29,6 +30,8 @@ PLACEHOLDERS = frozenset({
 #: Variables that a master in PROD cannot do without, beyond those a runner needs.
 _MASTER_REQUIRED = ("DR_SECRET_KEY", "DR_DATABASE_NAME", "DR_DATABASE_USER", "DR_DATABASE_PASSWORD")
 _REQUIRED = ("DIR_DATA", "DIR_SUBMISSION", "RMQ_VHOST", "IP_MASTER")
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: One part of the minutes field of a crontab: ``*``, ``*/2``, ``5``, ``5-20``, ``5-20/5``.
 _MINUTES = re.compile(r"\*(/[1-9][0-9]?)?|[0-5]?[0-9](-[0-5]?[0-9](/[1-9][0-9]?)?)?")
@@ -114,6 +117,39 @@ class Environment:
                 f"{name} is {text[:60]!r}; it must be a whole number of at least {minimum}"
             )
         return int(text)
+
+    def networks(self, name: str, default: str) -> tuple[Network, ...]:
+        """The comma-separated networks in the variable ``name``; raises ConfigurationError for others."""
+        text = self.variables.get(name, default)
+        try:
+            return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+        except ValueError as error:
+            raise ConfigurationError(f"{name} is {text!r}: {error}") from None
+
+    @property
+    def lease_seconds(self) -> int:
+        """After how long without a sign of life a running task counts as lost."""
+        return self.integer("DR_LEASE_SECONDS", 40, minimum=2)
+
+    @property
+    def recover_seconds(self) -> int:
+        """How often the master looks for lost tasks.
+
+        Raises
+        ------
+        ConfigurationError
+            If that is too seldom to tell a lost task from a master that did not look.
+        """
+        seconds = self.integer("DR_RECOVER_SECONDS", 10)
+        if seconds > self.lease_seconds / 2:
+            lease = f"DR_LEASE_SECONDS ({self.lease_seconds})"
+            raise ConfigurationError(f"DR_RECOVER_SECONDS is {seconds}; at most half of {lease} may be")
+        return seconds
+
+    @property
+    def stop_seconds(self) -> int:
+        """How long a runner that is stopped lets its running folds finish before it hands them back."""
+        return self.integer("DR_STOP_SECONDS", 600)
 
     @property
     def exchange_folder(self) -> Path:

@@ -3,8 +3,11 @@
 Everything lies in one folder next to the submissions (``Environment.exchange_folder``)::
 
     outcomes/<task_id>.json    written once by a runner, read and removed by the master
-    marks/<task_id>.json       a running fold's sign of life, rewritten by its runner
+    marks/<task_id>.json       a running task's lease and sign of life, rewritten by its runner
     cancelled/<task_id>        written by the master: this task must not run (any more)
+    runners/<runner>.json      what each runner says of itself, rewritten every few seconds
+    drained/<host>             written by the master: runners of this host take no tasks
+    clock                      since when the master has been looking at the marks without a gap
     indices/<task_id>          encoded training indices too large for the broker
     rejected/                  outcome files the master could not use, kept for people to look at
 
@@ -20,12 +23,15 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from runapp.contract import FoldMark, FoldOutcome, SplitOutcome
+from runapp.contract import FoldMark, FoldOutcome, Mark, RunnerMark, SplitMark, SplitOutcome
 from runapp.errors import InvalidMessage
 
 #: Outcome files larger than this are not read: predictions of 50 million numbers stay below it.
 MAX_OUTCOME_BYTES = 1 << 30
+#: A mark is a few hundred bytes; of a larger file no more than this is read.
+MAX_MARK_BYTES = 1 << 16
 
+_RUNNER_NAME = re.compile(r"[A-Za-z0-9_@%+-][A-Za-z0-9_.@%+-]{0,199}")
 _TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -58,19 +64,47 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _encoded(mark: Mark | RunnerMark) -> bytes:
+    return json.dumps(mark.to_message(), allow_nan=False).encode()
+
+
+def _names(folder: Path) -> list[str]:
+    """Names of the files that are there for good."""
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(".")]
+    except FileNotFoundError:
+        return []
+
+
+def _file_name(name: str) -> str:
+    """The name of a runner or host as that of a file."""
+    if not _RUNNER_NAME.fullmatch(name):
+        raise InvalidMessage(f"{name[:60]!r} is not the name of a runner or host")
+    return name
+
+
 class Exchange:
-    """The exchange folder, made on first use."""
+    """The exchange folder. Its methods raise ``OSError`` where the shared disk is gone, full or read-only."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+
+    def make(self) -> None:
+        """Make the folder on a fresh disk, which only the master does."""
+        self.folder.mkdir(parents=True, exist_ok=True)
 
     def _place(self, kind: str, task_id: str, suffix: str = "") -> Path:
         # A task id comes from the broker or a file name: it must never lead out of the folder.
         if not _TASK_ID.fullmatch(task_id):
             raise InvalidMessage(f"{task_id[:60]!r} is not a task id")
+        return self._folder(kind) / f"{task_id}{suffix}"
+
+    def _folder(self, kind: str) -> Path:
+        # Only `make` makes the exchange folder itself: where the shared disk is gone, what is written in
+        # its place would be lost.
         folder = self.folder / kind
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{task_id}{suffix}"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     # Outcomes
 
@@ -122,34 +156,133 @@ class Exchange:
 
     def reject(self, path: Path) -> None:
         """Put an outcome file aside that cannot be used."""
-        folder = self.folder / "rejected"
-        folder.mkdir(parents=True, exist_ok=True)
-        os.replace(path, folder / path.name)
+        os.replace(path, self._folder("rejected") / path.name)
 
     # Marks
 
-    def write_mark(self, mark: FoldMark) -> None:
-        content = json.dumps(mark.to_message(), allow_nan=False).encode()
-        write_atomically(self._place("marks", mark.task_id, ".json"), content, durable=False)
-
-    def read_mark(self, task_id: str) -> FoldMark | None:
-        """The sign of life of a running fold, or None where there is none that can be read."""
+    def claim_mark(self, mark: Mark) -> bool:
+        """Write the mark of a task that has none; tells whether it had none."""
         try:
-            return FoldMark.from_message(json.loads(self._place("marks", task_id, ".json").read_bytes()))
-        except (OSError, ValueError, RecursionError, InvalidMessage):
+            with open(self._place("marks", mark.task_id, ".json"), "xb") as stream:
+                stream.write(_encoded(mark))
+        except FileExistsError:
+            return False
+        return True
+
+    def write_mark(self, mark: Mark) -> None:
+        """Renew a mark, which sets its modification time by the clock of the disk."""
+        write_atomically(self._place("marks", mark.task_id, ".json"), _encoded(mark), durable=False)
+
+    def read_mark(self, task_id: str) -> Mark | None:
+        """The sign of life of a running task, or None where there is none that can be read."""
+        try:
+            found = self.find_mark(task_id)
+        except InvalidMessage:
             return None
+        return found[0] if found else None
+
+    def find_mark(self, task_id: str) -> tuple[Mark | None, float] | None:
+        """A task's mark (None if it cannot be read) and its last heartbeat by the clock of the disk, in
+        seconds since the epoch; None where there is no mark."""
+        return self._read_mark(self._place("marks", task_id, ".json"))
 
     def marked_task_ids(self) -> list[str]:
         """Ids of the tasks that have a mark."""
+        ids = (name.removesuffix(".json") for name in _names(self.folder / "marks"))
+        return [task_id for task_id in ids if _TASK_ID.fullmatch(task_id)]
+
+    @staticmethod
+    def _read_mark(path: Path) -> tuple[Mark | None, float] | None:
         try:
-            return [
-                name.removesuffix(".json") for name in os.listdir(self.folder / "marks") if name[0] != "."
-            ]
+            with open(path, "rb") as stream:
+                modified_at = os.fstat(stream.fileno()).st_mtime
+                message = json.loads(stream.read(MAX_MARK_BYTES))
+            is_split = isinstance(message, dict) and message.get("kind") == SplitMark.kind
+            return (SplitMark if is_split else FoldMark).from_message(message), modified_at
         except FileNotFoundError:
-            return []
+            return None
+        except (ValueError, RecursionError, InvalidMessage):
+            return None, modified_at
+
+    def has_mark(self, task_id: str) -> bool:
+        return self._place("marks", task_id, ".json").exists()
 
     def remove_mark(self, task_id: str) -> None:
         self._place("marks", task_id, ".json").unlink(missing_ok=True)
+
+    # The clock of the disk
+
+    def now(self) -> float:
+        """Seconds since the epoch by the clock of the disk, by which modification times are.
+
+        Raises ``OSError`` if the disk cannot be written.
+        """
+        probe = self.folder / f".probe.{uuid.uuid4().hex}"
+        try:
+            probe.write_bytes(b"now")
+            return probe.stat().st_mtime
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def watch(self, *, gap_seconds: float) -> tuple[float, float]:
+        """Note that the master looks at the marks now.
+
+        Returns
+        -------
+        now, since: float
+            The time by the clock of the disk, and since when no two looks were further apart than
+            ``gap_seconds``. While the master was away or the disk was gone, heartbeats may be missing
+            of runners that are well.
+        """
+        now = self.now()
+        place = self.folder / "clock"
+        try:
+            last, since = place.stat().st_mtime, float(place.read_text())
+        except (FileNotFoundError, ValueError):
+            last = since = now
+        # Another master may have looked between our two: then the last look lies after now.
+        if abs(now - last) > gap_seconds:
+            since = now
+        write_atomically(place, str(since).encode(), durable=False)
+        return now, since
+
+    def watched_at(self) -> float | None:
+        """When the master looked at the marks last, by the clock of the disk; None for never."""
+        try:
+            return (self.folder / "clock").stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    # Runners
+
+    def write_runner(self, mark: RunnerMark) -> None:
+        place = self._folder("runners") / f"{_file_name(mark.runner)}.json"
+        write_atomically(place, _encoded(mark), durable=False)
+
+    def runners(self) -> Iterator[tuple[RunnerMark, float]]:
+        """What each runner said last, and when by the clock of the disk."""
+        for name in sorted(_names(self.folder / "runners")):
+            try:
+                with open(self.folder / "runners" / name, "rb") as stream:
+                    modified_at = os.fstat(stream.fileno()).st_mtime
+                    yield RunnerMark.from_message(json.loads(stream.read(MAX_MARK_BYTES))), modified_at
+            except (FileNotFoundError, ValueError, RecursionError, InvalidMessage):
+                continue  # gone meanwhile, or of another release
+
+    def drain(self, host: str) -> None:
+        """Have the runners of a host take no tasks until ``resume``."""
+        (self._folder("drained") / _file_name(host)).touch()
+
+    def resume(self, host: str) -> bool:
+        """Undo ``drain``; tells whether the host was drained."""
+        try:
+            (self.folder / "drained" / _file_name(host)).unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_drained(self, host: str) -> bool:
+        return (self.folder / "drained" / _file_name(host)).exists()
 
     # Cancelled tasks
 

@@ -217,8 +217,8 @@ END
 }
 
 @test "the same files give the same release, whatever their times; other files another" {
-    mkdir -p project/script_install && cd project
-    printf '[metadata]\nversion = 1.2.3\n' >setup.cfg
+    mkdir -p project/script_install project/datarun && cd project
+    printf '__version__ = "1.2.3"\n' >datarun/__init__.py
     echo code >code.py
     release() { bash -c 'source ../fleet.sh; watch_for_failures; pack . ../packed; release_of ../packed'; }
     first=$(release)

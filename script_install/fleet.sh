@@ -95,7 +95,7 @@ project_files() {
 # release_of FILE: the name of the release that FILE, made by `pack`, holds: the version and a hash.
 release_of() {
     local version hash
-    version=$(tar -xOzf "$1" setup.cfg | sed -nE 's/^version *= *//p')
+    version=$(tar -xOzf "$1" datarun/__init__.py | sed -nE 's/^__version__ = "(.*)"$/\1/p')
     hash=$(sha256sum <"$1")
     printf '%s-%s' "$version" "${hash:0:12}"
 }
@@ -184,10 +184,11 @@ addresses_of() {
 
 # settings_for_runners: env_runner.sh as a runner needs it. Where RabbitMQ has an account of its own, nothing of the database.
 settings_for_runners() {
-    local name account=(DR_BROKER_USER DR_BROKER_PASSWORD)
+    local name account=(DR_BROKER_USER DR_BROKER_PASSWORD) options
+    read -ra options < <(runner_options)
     [[ -n ${settings[DR_BROKER_USER]:-} ]] || account=(DR_DATABASE_USER DR_DATABASE_PASSWORD)
     for name in SCIENCEFS_LOGIN SCIENCEFS_DATARUN DR_DISK_HOST DR_DISK_HOST_KEY DR_DISK_PATH DIR_DATA DIR_SUBMISSION \
-        RMQ_VHOST IP_MASTER DR_PYTHON "${account[@]}"; do
+        RMQ_VHOST IP_MASTER DR_PYTHON "${account[@]}" "${options[@]}"; do
         [[ -z ${settings[$name]:-} ]] || printf "export %s='%s'\n" "$name" "${settings[$name]}"
     done
 }

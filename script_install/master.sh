@@ -73,13 +73,14 @@ END
 
 # Settings of all services, readable by root alone: systemd hands them to the processes.
 write_master_environment() {
-    local secret=$configuration/secret_key
+    local secret=$configuration/secret_key options
     [[ -s $secret ]] || (umask 077 && openssl rand -hex 40 >"$secret")
     settings[DR_WORKING_ENV]=PROD
+    read -ra options < <(master_options)
     {
         print_settings DR_WORKING_ENV DIR_DATA DIR_SUBMISSION DR_DATABASE_NAME DR_DATABASE_USER DR_DATABASE_PASSWORD \
             DR_BROKER_USER DR_BROKER_PASSWORD DR_EMAIL CELERY_SCHEDULER_PERIOD RMQ_VHOST IP_MASTER DR_ALLOWED_HOSTS \
-            DR_MAX_BODY_MB DR_MAX_DECOMPRESSED_MB
+            "${options[@]}"
         printf "DR_HOME='/var/lib/datarun'\nDR_SECRET_KEY='%s'\nDR_MASTER_CONCURRENCY='%s'\n" \
             "$(<"$secret")" "${settings[NB_LOCAL_WORKER]:-1}"
         printf "FLOWER_BROKER_API='http://%s:%s@127.0.0.1:15672/api/'\n" "$(url_quote "$(broker_user)")" "$(url_quote "$(broker_password)")"
@@ -228,20 +229,28 @@ start_master() {
     start_units "${master_units[@]}" nginx.service
 }
 
-# The API answers through nginx, and asks who one is.
+# Through nginx the API asks who one is; database, broker and disk can be used.
 check_web() {
-    wait_for 60 "the web server does not answer as it should; see: journalctl -u datarun-web" web_answers
+    wait_for 60 "the web server does not answer as it should; see: journalctl -u datarun-web" web_answers /runapp/ 401
+    wait_for 60 "datarun is not ready; see: journalctl -u datarun-web, and on this machine: datarun python manage.py doctor" web_answers /readyz 200
     local unit
     for unit in "${master_units[@]}" nginx.service; do
         systemctl is-active --quiet "$unit" || fail "$unit does not run; see: journalctl -u $unit"
     done
 }
 
+# web_answers PATH STATUS
 web_answers() {
     local status
-    status=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 10 --insecure \
-        --header "Host: ${settings[IP_MASTER]}" https://127.0.0.1/runapp/)
-    [[ $status == 401 ]]
+    status=$(ask_web "$1" --output /dev/null --write-out '%{http_code}')
+    [[ $status == "$2" ]]
+}
+
+# ask_web PATH OPTION...: ask this machine's web server under the master's name, with curl.
+ask_web() {
+    local path=$1
+    shift
+    curl --silent --max-time 10 --insecure --header "Host: ${settings[IP_MASTER]}" "$@" "https://127.0.0.1$path"
 }
 
 deploy_master() {

@@ -56,10 +56,13 @@ install_launcher_profile() {
 
 write_runner_environment() {
     settings[DR_WORKING_ENV]=PROD
-    local account=(DR_BROKER_USER DR_BROKER_PASSWORD)
+    local account=(DR_BROKER_USER DR_BROKER_PASSWORD) options
+    read -ra options < <(runner_options)
     [[ -n ${settings[DR_BROKER_USER]:-} ]] || account=(DR_DATABASE_USER DR_DATABASE_PASSWORD)
     {
-        print_settings DR_WORKING_ENV DIR_DATA DIR_SUBMISSION RMQ_VHOST IP_MASTER "${account[@]}"
+        print_settings DR_WORKING_ENV DIR_DATA DIR_SUBMISSION RMQ_VHOST IP_MASTER "${account[@]}" "${options[@]}"
+        # A worker finishes its folds before it stops, however long they may take.
+        printf "DR_STOP_SECONDS='%d'\n" "$((runner_line[2] + 30))"
         printf "DR_HOME='/var/lib/datarun'\nDR_CONCURRENCY='%s'\nDR_QUEUES='%s'\nDR_HARD_LIMIT='%s'\nDR_SOFT_LIMIT='%s'\n" "${runner_line[@]}"
     } | put "$environment_file" 600 root:root "$runner_unit"
     printf '%s\n' "${runner_line[*]}" | put "$line_file" 644 root:root
@@ -67,7 +70,6 @@ write_runner_environment() {
 
 start_runner() {
     install_units "$runner_unit"
-    # A worker finishes its folds before it stops, for as long as a fold may take.
     install -d /etc/systemd/system/$runner_unit.d
     printf '[Service]\nTimeoutStopSec=%d\n' "$((runner_line[2] + 60))" |
         put "/etc/systemd/system/$runner_unit.d/stop.conf" 644 root:root

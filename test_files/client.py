@@ -15,7 +15,7 @@ Run it with the repository on the path of Python: from its folder, or with ``PYT
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -112,17 +112,18 @@ class Datarun:
         *,
         held_out_test: float = 0.2,
         random_state: int = 42,
+        limits: Mapping[str, int] | None = None,
         timeout_seconds: float = 600.0,
     ) -> dict[str, Any]:
         """Send a data set, split it, wait for the split, and return what the server knows of it.
 
         Several files, one of them ending in ``.py``, are a custom data set: it splits itself, so that
-        ``held_out_test`` and ``random_state`` are not used.
+        ``held_out_test`` and ``random_state`` are not used. ``limits`` of its folds, such as
+        ``{"max_fold_seconds": 60, "max_memory_mb": 1000}``, hold where they are lower than the runner's.
         """
-        first, *extra = files
-        answer = self._server.ask(
-            post_api.post_data, name, target_column, workflow_elements, first, extra_files=extra or None
-        )
+        extra = files[1:]
+        body = post_api.data_body(name, target_column, workflow_elements, files) | dict(limits or {})
+        answer = self._server.post("rawdata/", body)
         raw_data_id = int(answer["id"])
         if extra:
             self._server.ask(post_api.custom_post_split, raw_data_id)

@@ -68,12 +68,17 @@ class StandardTraining:
     def predictions(self, train_is: Indices) -> TrainedPredictions:
         """Train on the rows ``train_is``, of shape (n,), and predict everything."""
         X_train, y_train = self._X.iloc[train_is], self.y[train_is]
-        extract = pd.DataFrame.to_numpy
         if "feature_extractor" in self._elements:
             feature_extractor = self._new("feature_extractor")
             feature_extractor.fit(X_train, y_train)
             extract = feature_extractor.transform
-        predict = self._fit_predictor(extract(X_train), y_train)
+            features = extract(X_train)
+        else:
+            extract = pd.DataFrame.to_numpy
+            # Rows of the array, as the service takes them: the array of the rows has another memory order,
+            # and by that another last bit in what linear models sum up.
+            features = extract(self._X)[train_is]
+        predict = self._fit_predictor(features, y_train)
         return TrainedPredictions(predict(extract(self._X)), predict(extract(self._X_test)))
 
     def _fit_predictor(self, features: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:

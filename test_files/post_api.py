@@ -94,6 +94,18 @@ def send_request(
     )
 
 
+def data_body(
+    data_name: str, target_column: str, workflow_elements: str, files: Iterable[FileName]
+) -> dict[str, Any]:
+    """The body of a request that sends a data set, from the paths of its files; as ``post_data``."""
+    return {
+        "name": data_name,
+        "target_column": target_column,
+        "workflow_elements": workflow_elements,
+        "files": encode_files(files),
+    }
+
+
 def post_data(
     host_url: str,
     username: str,
@@ -119,12 +131,7 @@ def post_data(
     extra_files:
         Paths of further files of a custom data set, exactly one of them ending in ``.py``.
     """
-    body = {
-        "name": data_name,
-        "target_column": target_column,
-        "workflow_elements": workflow_elements,
-        "files": encode_files([data_file, *(extra_files or [])]),
-    }
+    body = data_body(data_name, target_column, workflow_elements, [data_file, *(extra_files or [])])
     return send_request("POST", host_url, username, password, "rawdata/", body)
 
 

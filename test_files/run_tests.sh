@@ -65,8 +65,9 @@ make_surroundings() {
 }
 
 pytest_on_sqlite() {
-    echo "== the tests that need no service, on SQLite"
-    "$python" -m coverage run -m pytest -q -m "not services and not slow"
+    echo "== the tests that use the database, on SQLite"
+    "$python" -m coverage run -m pytest -q -m "not services and not slow" \
+        runapp/tests/api runapp/tests/services runapp/tests/test_*.py
 }
 
 pytest_on_services() {

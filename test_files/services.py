@@ -43,11 +43,12 @@ def postgres_folder() -> Path | None:
 
 
 def missing_packages() -> list[str]:
-    """Debian's names of the packages that the services need and that are not here."""
+    """Debian's names of the packages that the services and isolated folds need and that are not here."""
     found = {
         "postgresql": postgres_folder() is not None,
         "rabbitmq-server": Path(_RABBITMQ_SERVER).exists(),
         "redis-server": shutil.which("redis-server") is not None,
+        "bubblewrap": shutil.which("bwrap") is not None,
     }
     return [package for package, here in found.items() if not here]
 
@@ -55,7 +56,8 @@ def missing_packages() -> list[str]:
 class Services:
     """The three services, running while the context lasts.
 
-    ``postgres``, ``rabbitmq`` and ``redis`` are processes that a test may stop, kill and start again;
+    ``postgres``, ``rabbitmq`` and ``redis`` are processes that a test may stop, kill and start again, as all
+    of ``processes``;
     ``environment`` holds the variables with which datarun finds them.
 
     Parameters
@@ -75,7 +77,7 @@ class Services:
         self.folder.chmod(0o711)  # PostgreSQL runs as another user and has to get through
         try:
             self._make_processes()
-            start_all(self._processes)
+            start_all(self.processes)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
@@ -84,7 +86,7 @@ class Services:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        stop_all(self._processes)
+        stop_all(self.processes)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _make_processes(self) -> None:
@@ -95,7 +97,7 @@ class Services:
         epmd = self._epmd()
         self.rabbitmq = self._rabbitmq()
         self.redis = self._redis()
-        self._processes = [self.redis, self.postgres, epmd, self.rabbitmq]
+        self.processes = [self.redis, self.postgres, epmd, self.rabbitmq]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -138,6 +140,8 @@ class Services:
             "port": self._ports["postgres"], "listen_addresses": "127.0.0.1", "max_connections": 200,
             "unix_socket_directories": folder, "fsync": "off", "synchronous_commit": "off",
             "full_page_writes": "off",
+            # Not in /dev/shm, which others may sweep.
+            "dynamic_shared_memory_type": "mmap",
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         import psycopg
@@ -200,6 +204,9 @@ class Services:
             settings["consumer_timeout"] = str(int(self._consumer_timeout_seconds * 1000))
         lines = [f"{name} = {value}\n" for name, value in settings.items()]
         (folder / "rabbitmq.conf").write_text("".join(lines))
+        # How often it is looked whether that time is over, in milliseconds.
+        advanced = folder / "advanced.config"
+        advanced.write_text("[{rabbit, [{channel_tick_interval, 1000}]}].\n")
         environment = self._erlang_environment() | {
             "RABBITMQ_NODENAME": f"datarun{self._ports['rabbitmq']}@localhost",
             "RABBITMQ_DIST_PORT": str(self._ports["erlang"]),
@@ -207,6 +214,7 @@ class Services:
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(advanced),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
             "RABBITMQ_CONF_ENV_FILE": "/dev/null",
             "RABBITMQ_LOGS": "-",

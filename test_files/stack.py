@@ -2,7 +2,6 @@
 process of its own."""
 
 import secrets
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -40,12 +39,21 @@ class Stack:
         Running services; whoever started them stops them.
     runners:
         The queues of each runner; each trains one fold at a time.
+    variables:
+        Settings of datarun beside those of the services.
     """
 
-    def __init__(self, services: Services, *, runners: Sequence[tuple[Queue, ...]] = DEFAULT_RUNNERS) -> None:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        runners: Sequence[tuple[Queue, ...]] = DEFAULT_RUNNERS,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self.services = services
         self.folder = services.folder
         self.environment = clean_environment() | services.environment | {"CELERY_SCHEDULER_PERIOD": "*"}
+        self.environment |= variables or {}
         self.username, self.password = "tester", secrets.token_urlsafe(12)
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
@@ -94,7 +102,6 @@ class Stack:
             working_folder=BASE_DIR,
             is_ready=is_ready,
             says=says,
-            death_signal=signal.SIGQUIT,  # on which Celery ends its pool's processes, too
         )
 
 

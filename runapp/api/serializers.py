@@ -4,14 +4,15 @@ from typing import Any
 
 from rest_framework import serializers
 
-from runapp.contract import Priority
+from runapp.contract import DATA_SET_LIMITS, Priority
 from runapp.models import RawData, SubmissionFold
 
-_MAX_ID = 2**31 - 1
+#: The largest number of a column of ids or limits.
+_MAX_INTEGER = 2**31 - 1
 
 
 def _id_field(**options: Any) -> serializers.IntegerField:
-    return serializers.IntegerField(min_value=0, max_value=_MAX_ID, **options)
+    return serializers.IntegerField(min_value=0, max_value=_MAX_INTEGER, **options)
 
 
 def _files_field(**options: Any) -> serializers.DictField:
@@ -19,6 +20,16 @@ def _files_field(**options: Any) -> serializers.DictField:
         child=serializers.CharField(trim_whitespace=False, allow_blank=True),
         help_text="content by file name, each base64(zlib(bytes))",
         **options,
+    )
+
+
+def _limit_field(name: str) -> serializers.IntegerField:
+    return serializers.IntegerField(
+        min_value=DATA_SET_LIMITS[name],
+        max_value=_MAX_INTEGER,
+        required=False,
+        allow_null=True,
+        help_text=str(RawData._meta.get_field(name).help_text),  # type: ignore[union-attr]  # no relation
     )
 
 
@@ -34,7 +45,7 @@ class RawDataSerializer(serializers.ModelSerializer[RawData]):
         fields = (
             "id", "name", "files_path", "workflow_elements", "target_column", "custom", "owner",
             "created_at", "split_state", "split_task_id", "split_log", "held_out_test", "random_state",
-            "n_train_rows", "n_test_rows",
+            "n_train_rows", "n_test_rows", *DATA_SET_LIMITS,
         )  # fmt: skip
         read_only_fields = fields
 
@@ -46,6 +57,11 @@ class RawDataCreateSerializer(serializers.Serializer[Any]):
     target_column = serializers.CharField(max_length=200, allow_blank=True, default="", trim_whitespace=False)
     workflow_elements = serializers.CharField(max_length=200, allow_blank=True, default="")
     files = _files_field()
+    max_fold_seconds = _limit_field("max_fold_seconds")
+    max_memory_mb = _limit_field("max_memory_mb")
+    max_output_mb = _limit_field("max_output_mb")
+    max_scratch_mb = _limit_field("max_scratch_mb")
+    max_processes = _limit_field("max_processes")
 
 
 class SplitSerializer(serializers.Serializer[Any]):
@@ -105,6 +121,34 @@ class PredictionSerializer(_ShapesSerializer):
             "train_time", "validation_time", "test_time", "train_cpu_time", "test_cpu_time",
             "train_memory", "test_memory", "new", "runner", "isolation", "attempts",
         )  # fmt: skip
+
+
+class RunnerSerializer(serializers.Serializer[Any]):
+    """A runner, as it described itself last."""
+
+    runner = serializers.CharField(source="mark.runner", help_text="node name of its worker")
+    host = serializers.CharField(source="mark.host")
+    queues = serializers.ListField(
+        source="mark.queues", child=serializers.CharField(), help_text="the queues that it takes from"
+    )
+    places = serializers.IntegerField(source="mark.places", help_text="how many folds it runs at a time")
+    free_places = serializers.IntegerField()
+    refuses = serializers.CharField(
+        source="mark.refuses", help_text="why it takes no tasks at present; empty while it takes them"
+    )
+    isolation = serializers.CharField(
+        source="mark.isolation", help_text="level at which it isolates folds: full, partial or none"
+    )
+    isolation_reason = serializers.CharField(
+        source="mark.isolation_reason", help_text="what is missing to the level full"
+    )
+    versions = serializers.DictField(
+        source="mark.versions",
+        child=serializers.CharField(),
+        help_text="versions of datarun, Python and the libraries that folds use, by name",
+    )
+    is_alive = serializers.BooleanField(help_text="whether it was heard of within the last 30 s")
+    silent_seconds = serializers.FloatField(help_text="how long ago it described itself")
 
 
 class SubmissionFoldCreateSerializer(serializers.Serializer[Any]):

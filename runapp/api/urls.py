@@ -8,7 +8,16 @@ urlpatterns = [
     path("", views.ApiRoot.as_view(), name="api-root"),
     path("submissionfold/", views.SubmissionFoldList.as_view(), name="submissionfold"),
     path("submissionfold/<int:pk>/", views.SubmissionFoldDetail.as_view(), name="submissionfold-detail"),
+    path(
+        "submissionfold/<int:pk>/cancel/", views.SubmissionFoldCancel.as_view(), name="submissionfold-cancel"
+    ),
+    path(
+        "submissionfold/<int:pk>/retrain/",
+        views.SubmissionFoldRetrain.as_view(),
+        name="submissionfold-retrain",
+    ),
     path("submissionfold-light/", views.SubmissionFoldLightList.as_view(), name="submissionfold-light"),
+    path("runners/", views.RunnerList.as_view(), name="runners"),
     path("testpredictions/list/", views.GetTestPredictionList.as_view(), name="testpredictions-list"),
     path("testpredictions/new/", views.GetTestPredictionNew.as_view(), name="testpredictions-new"),
 ]

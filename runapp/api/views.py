@@ -19,6 +19,7 @@ from runapp.api.serializers import (
     PredictionSerializer,
     RawDataCreateSerializer,
     RawDataSerializer,
+    RunnerSerializer,
     SplitSerializer,
     SubmissionFoldCreateSerializer,
     SubmissionFoldLightSerializer,
@@ -29,11 +30,14 @@ from runapp.contract import Priority
 from runapp.errors import InvalidInput
 from runapp.models import RawData, SubmissionFold
 from runapp.services.data import custom_split_ask, raw_data_create, split_ask
-from runapp.services.folds import FoldRequest, fold_submit, force_parse
+from runapp.services.folds import FoldRequest, fold_cancel, fold_retrain, fold_submit, force_parse
 from runapp.services.predictions import predictions_new, predictions_of
+from runapp.services.runners import known_runners
 
 _INVALID = OpenApiResponse(description="a field is wrong: its name and why")
 _UNSPLIT = OpenApiResponse(description="the data set was never split, or its split failed")
+_UNKNOWN = OpenApiResponse(description="there is no such fold")
+_FINISHED = OpenApiResponse(description="the fold is finished")
 _TOO_LARGE = OpenApiResponse(description="more bytes than the server accepts")
 
 
@@ -60,7 +64,7 @@ class ApiRoot(APIView):
     @extend_schema(responses={200: dict[str, str]})
     def get(self, request: Request) -> Response:
         """Links to the lists."""
-        names = ("rawdata", "submissionfold", "submissionfold-light")
+        names = ("rawdata", "submissionfold", "submissionfold-light", "runners")
         return Response({name: reverse(name, request=request) for name in names})
 
 
@@ -141,6 +145,26 @@ class SubmissionFoldDetail(generics.RetrieveAPIView[SubmissionFold]):
     queryset = SubmissionFold.objects.all()
 
 
+class SubmissionFoldCancel(APIView):
+    """End a fold before it is finished."""
+
+    @extend_schema(request=None, responses={200: SubmissionFoldSerializer, 404: _UNKNOWN, 409: _FINISHED})
+    def post(self, request: Request, pk: int) -> Response:
+        """Cancel a fold. In the queue it is never started, running it is stopped within a second."""
+        return Response(SubmissionFoldSerializer(fold_cancel(pk, by=_user(request))).data)
+
+
+class SubmissionFoldRetrain(APIView):
+    """Train a fold anew."""
+
+    @extend_schema(request=None, responses={200: SubmissionFoldSerializer, 404: _UNKNOWN, 409: _UNSPLIT})
+    def post(self, request: Request, pk: int) -> Response:
+        """Train a fold anew with the files its submission has. Its former results are dropped."""
+        del request
+        fold_retrain(pk)
+        return Response(SubmissionFoldSerializer(SubmissionFold.objects.get(pk=pk)).data)
+
+
 class SubmissionFoldLightList(generics.ListAPIView[SubmissionFold]):
     """The state of all folds."""
 
@@ -149,6 +173,16 @@ class SubmissionFoldLightList(generics.ListAPIView[SubmissionFold]):
 
     def get_queryset(self) -> QuerySet[SubmissionFold]:
         return SubmissionFold.objects.only(*SubmissionFoldLightSerializer.Meta.fields)
+
+
+class RunnerList(APIView):
+    """The runners."""
+
+    @extend_schema(responses={200: RunnerSerializer(many=True)})
+    def get(self, request: Request) -> Response:
+        """Every runner that was there within the last day, as it described itself last."""
+        del request
+        return Response(RunnerSerializer(known_runners(), many=True).data)
 
 
 class GetTestPredictionList(APIView):

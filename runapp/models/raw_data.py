@@ -4,12 +4,22 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
-from runapp.contract import SplitOutcome, SplitState
+from runapp.contract import DATA_SET_LIMITS, MAX_ATTEMPTS, SplitMark, SplitOutcome, SplitState
 
 SPLIT_STATE_CHOICES = [(state.value, state.value) for state in SplitState]
+
+#: A split that waits to be sent to the broker.
+_NOT_SENT = dict.fromkeys(("split_sent_at", "split_started_at"))
+
+
+def _limit_field(what: str) -> "models.PositiveIntegerField[int | None, int | None]":
+    return models.PositiveIntegerField(
+        null=True, blank=True, help_text=f"{what}, where that is less than the runner allows"
+    )
 
 
 class RawDataQuerySet(models.QuerySet["RawData"]):
@@ -23,6 +33,8 @@ class RawDataQuerySet(models.QuerySet["RawData"]):
             split_state=SplitState.TODO,
             split_task_id=task_id,
             split_sent_at=None,
+            split_started_at=None,
+            split_attempts=0,
             split_log="",
             held_out_test=held_out_test,
             random_state=random_state,
@@ -31,7 +43,25 @@ class RawDataQuerySet(models.QuerySet["RawData"]):
         )
 
     def mark_split_sent(self, task_id: str) -> None:
-        self.filter(split_task_id=task_id, split_sent_at=None).update(split_sent_at=timezone.now())
+        self.filter(split_task_id=task_id).update(split_sent_at=timezone.now())
+
+    def note_split_progress(self, mark: SplitMark) -> bool:
+        """Note that a runner has started the split."""
+        changed = self.filter(
+            split_task_id=mark.task_id, split_state=SplitState.TODO, split_attempts__lte=mark.attempt
+        ).update(split_started_at=timezone.now(), split_attempts=mark.attempt)
+        return changed == 1
+
+    def split_start_was_lost(self, task_id: str, *, attempt: int, story: str) -> bool:
+        """TODO -> TODO to be sent again, or ERROR after the last attempt; as that of a fold."""
+        lost = self.filter(split_task_id=task_id, split_state=SplitState.TODO, split_attempts__lte=attempt)
+        state = SplitState.TODO if attempt < MAX_ATTEMPTS else SplitState.ERROR
+        log = Concat("split_log", Value(f"{story}\n"))
+        return lost.update(**_NOT_SENT, split_state=state, split_attempts=attempt, split_log=log) == 1
+
+    def send_split_again(self, task_id: str) -> bool:
+        """TODO -> TODO to be sent again, without counting a start."""
+        return self.filter(split_task_id=task_id, split_state=SplitState.TODO).update(**_NOT_SENT) == 1
 
     def finish_split(self, outcome: SplitOutcome) -> bool:
         """TODO -> DONE or ERROR, if the outcome is that of the split asked for last; tells whether it was."""
@@ -45,14 +75,17 @@ class RawDataQuerySet(models.QuerySet["RawData"]):
         )
         return changed == 1
 
-    def fail_split(self, task_id: str, log: str) -> bool:
-        """TODO -> ERROR, for a reason the master knows; tells whether the split was waiting."""
-        waiting = self.filter(split_task_id=task_id, split_state=SplitState.TODO)
-        return waiting.update(split_state=SplitState.ERROR, split_log=log) == 1
-
     def splits_to_send(self) -> Self:
         """Data sets whose split was asked for but not sent to the broker."""
         return self.filter(split_state=SplitState.TODO, split_sent_at=None)
+
+    def started_splits(self) -> Self:
+        """Data sets whose split was started and is not known to have ended."""
+        return self.filter(split_state=SplitState.TODO, split_started_at__isnull=False)
+
+    def queued_splits(self) -> Self:
+        """Data sets whose split was sent to the broker and not started."""
+        return self.filter(split_state=SplitState.TODO, split_sent_at__isnull=False, split_started_at=None)
 
 
 class RawData(models.Model):
@@ -60,6 +93,8 @@ class RawData(models.Model):
 
     The split goes ``NONE -> TODO -> DONE | ERROR``, and back to ``TODO`` when it is asked for again.
     Each split lies in a folder of its own, so a new one never changes data under a running fold.
+
+    A runner keeps the lower one of its own limits and those of the data set.
     """
 
     name = models.CharField(max_length=100, unique=True, help_text="name of the data set")
@@ -69,12 +104,19 @@ class RawData(models.Model):
     )
     target_column = models.CharField(max_length=200, blank=True, help_text="name of the target column")
     custom = models.BooleanField(default=False, help_text="whether a specific.py says how data are read")
+    max_fold_seconds = _limit_field("seconds that a fold may take")
+    max_memory_mb = _limit_field("MB of memory that a fold may use")
+    max_output_mb = _limit_field("MB that a fold may print")
+    max_scratch_mb = _limit_field("MB of temporary files that a fold may write")
+    max_processes = _limit_field("processes and threads that a fold may have")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     split_state = models.CharField(max_length=5, choices=SPLIT_STATE_CHOICES, default=SplitState.NONE.value)
     split_task_id = models.CharField(max_length=36, blank=True, default="", db_index=True)
     split_sent_at = models.DateTimeField(null=True, blank=True)
+    split_started_at = models.DateTimeField(null=True, blank=True)
+    split_attempts = models.PositiveSmallIntegerField(default=0, help_text="how often the split was started")
     split_log = models.TextField(blank=True, default="", help_text="why the split failed")
     held_out_test = models.FloatField(null=True, blank=True, help_text="part of the rows kept for testing")
     random_state = models.BigIntegerField(null=True, blank=True)
@@ -99,6 +141,13 @@ class RawData(models.Model):
             models.CheckConstraint(
                 condition=Q(held_out_test__isnull=True) | Q(held_out_test__gt=0, held_out_test__lt=1),
                 name="raw_data_held_out_test_is_a_part",
+            ),
+            *(
+                models.CheckConstraint(
+                    condition=Q(**{f"{name}__isnull": True}) | Q(**{f"{name}__gte": least}),
+                    name=f"raw_data_{name}",
+                )
+                for name, least in DATA_SET_LIMITS.items()
             ),
         )
 

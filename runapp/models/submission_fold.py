@@ -7,10 +7,11 @@ from typing import Self
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
-from runapp.contract import FINAL_STATES, FoldMark, FoldOutcome, Outcome, Priority, State
+from runapp.contract import FINAL_STATES, MAX_ATTEMPTS, FoldMark, FoldOutcome, Outcome, Priority, State
 from runapp.models.submission import Submission
 
 STATE_CHOICES = [(state.value, state.value) for state in State]
@@ -24,9 +25,15 @@ INDEX_FIELDS = ("train_is", "test_is")
 # Plain sorted strings: constraints are written into migrations.
 _STATES = sorted(state.value for state in State)
 _FINAL = sorted(state.value for state in FINAL_STATES)
+UNFINISHED_STATES = sorted(state.value for state in State if state not in FINAL_STATES)
 _OUTCOMES = sorted(["", *(outcome.value for outcome in Outcome)])
 _DURATIONS = ("train_time", "validation_time", "test_time", "train_cpu_time", "test_cpu_time")
 _MEASURES = (*_DURATIONS, "train_memory", "test_memory")
+
+
+_RUN_TIMES = ("started_at", "trained_at", "validated_at")
+#: A fold that waits to be sent to the broker.
+_NOT_SENT = {"state": State.TODO.value, "runner": "", **dict.fromkeys((*_RUN_TIMES, "sent_at"))}
 
 
 def _clock(seconds: float | None) -> datetime.datetime | None:
@@ -47,20 +54,53 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
         """Folds that are to be trained but were not sent to the broker."""
         return self.filter(state=State.TODO, sent_at=None)
 
+    def queued(self) -> Self:
+        """Folds that were sent to the broker and that no runner is known to have started."""
+        return self.filter(state=State.TODO, sent_at__isnull=False, started_at=None)
+
+    def started(self) -> Self:
+        """Folds that were started and are not known to have ended."""
+        return self.filter(state__in=UNFINISHED_STATES, started_at__isnull=False)
+
     def mark_sent(self, task_id: str) -> bool:
-        """Note that the broker has the fold's task; counts the attempt."""
-        changed = self.filter(task_id=task_id, sent_at=None).update(
-            sent_at=timezone.now(), attempts=F("attempts") + 1
-        )
+        """Note that the broker has the fold's task."""
+        changed = self.filter(task_id=task_id).update(sent_at=timezone.now(), times_sent=F("times_sent") + 1)
         return changed == 1
+
+    def start_was_lost(self, task_id: str, *, attempt: int, story: str) -> bool:
+        """Any unfinished state -> TODO to be sent again, or ERROR after the last attempt.
+
+        ``story`` is a line of the log that tells what became of the start number ``attempt``. A start
+        counts once, whoever tells of it.
+        """
+        lost = self.filter(task_id=task_id, attempts__lte=attempt).unfinished()
+        log = Concat("log_messages", Value(f"{story}\n"))
+        if attempt < MAX_ATTEMPTS:
+            changed = lost.update(**_NOT_SENT, attempts=attempt, log_messages=log)
+        else:
+            changed = lost.update(
+                state=State.ERROR,
+                outcome=Outcome.LOST,
+                attempts=attempt,
+                log_messages=log,
+                saved_at=timezone.now(),
+            )
+        return changed == 1
+
+    def send_again(self, task_id: str) -> bool:
+        """Any unfinished state -> TODO to be sent again, without counting a start."""
+        return self.filter(task_id=task_id).unfinished().update(**_NOT_SENT) == 1
 
     def note_progress(self, mark: FoldMark) -> bool:
         """TODO -> TRAINED -> VALIDATED while the fold runs; never backwards, never out of a final state."""
         if mark.state in FINAL_STATES:
             return False  # only an outcome says that a fold is finished
         earlier = list(State)[: list(State).index(mark.state) + 1]
-        changed = self.filter(pk=mark.fold_id, task_id=mark.task_id, state__in=earlier).update(
+        changed = self.filter(
+            pk=mark.fold_id, task_id=mark.task_id, state__in=earlier, attempts__lte=mark.attempt
+        ).update(
             state=mark.state,
+            attempts=mark.attempt,
             runner=mark.runner[:200],
             started_at=_clock(mark.started_at),
             trained_at=_clock(mark.trained_at),
@@ -76,6 +116,7 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             .update(
                 state=outcome.state,
                 outcome=outcome.outcome,
+                attempts=outcome.attempt,
                 log_messages=outcome.log_messages,
                 runner=outcome.runner[:200],
                 isolation=outcome.isolation[:40],
@@ -109,11 +150,12 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             outcome="",
             log_messages="",
             attempts=0,
+            times_sent=0,
             new=True,
             runner="",
             isolation="",
             created_at=timezone.now(),
-            **dict.fromkeys(("sent_at", "started_at", "trained_at", "validated_at", "tested_at", "saved_at")),
+            **dict.fromkeys((*_RUN_TIMES, "sent_at", "tested_at", "saved_at")),
             **dict.fromkeys(PREDICTION_FIELDS, ""),
             **{f"{name}_shape": None for name in PREDICTION_FIELDS},
             **dict.fromkeys(_MEASURES, 0.0),
@@ -128,6 +170,11 @@ class SubmissionFold(models.Model):
         TODO ----> TRAINED ----> VALIDATED ----> TESTED      outcome: ok
           |           |              |
           +-----------+--------------+---------> ERROR       outcome: the reason
+
+    In TODO a fold is *to be sent* (``sent_at`` is None), then *queued*, then started
+    (``started_at``). A start that was lost through no fault of the fold's own takes it back to TODO,
+    to be sent again under the same ``task_id``; ``attempts`` counts the starts, and the loss of the
+    last one is ERROR, ``lost``. So is no other reason ever tried again.
 
     TESTED and ERROR are final until the fold is started anew, which gives it a fresh ``task_id``.
     Every change is a method of ``SubmissionFoldQuerySet`` that names the states it may start from
@@ -164,8 +211,9 @@ class SubmissionFold(models.Model):
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     task_id = models.CharField(max_length=36, unique=True, help_text="the Celery task that trains this fold")
-    attempts = models.PositiveSmallIntegerField(
-        default=0, help_text="how often the task was sent to the broker"
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="how often the task was started")
+    times_sent = models.PositiveIntegerField(
+        default=0, editable=False, help_text="how often the task was sent to the broker"
     )
     runner = models.CharField(
         max_length=200, blank=True, default="", help_text="worker that runs or ran the fold"
@@ -193,6 +241,16 @@ class SubmissionFold(models.Model):
             models.Index(fields=("state", "saved_at"), name="fold_by_state"),
             models.Index(
                 fields=("databoard_sf_id",), condition=Q(state="TODO", sent_at=None), name="fold_to_send"
+            ),
+            models.Index(
+                fields=("priority", "sent_at"),
+                condition=Q(state="TODO", sent_at__isnull=False, started_at=None),
+                name="fold_queued",
+            ),
+            models.Index(
+                fields=("started_at",),
+                condition=Q(state__in=UNFINISHED_STATES, started_at__isnull=False),
+                name="fold_running",
             ),
             models.Index(
                 fields=("databoard_sf_id",), condition=Q(new=True, state="TESTED"), name="fold_to_hand_out"

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from runapp.errors import DatarunError
 from runapp.exchange import Exchange
 from runapp.runner.failure import DataError
 from runapp.runner.job import FoldJob, FoldReport, Launcher, Limits
+from runapp.runner.lease import Lease
+from runapp.runner.limits import fold_limits
 
-#: How often the mark of a running fold is renewed.
-MARK_SECONDS = 5.0
 #: The most that indices of a fold may decompress to: 128 million of them.
 _MAX_INDICES_BYTES = 1 << 30
 
@@ -31,47 +30,36 @@ class Lost(DatarunError):
 
 
 class FoldRun:
-    """Runs a fold once. ``data_folder`` and ``submission_folder`` are those of the task, on this machine."""
+    """Runs a fold once, under a lease that is claimed.
+
+    ``limits`` are the runner's own, which the task's data set may lower. ``data_folder`` and
+    ``submission_folder`` are those of the task, on this machine.
+    """
 
     def __init__(
         self,
         task: FoldTask,
         limits: Limits,
         *,
-        runner: str,
+        lease: Lease[FoldMark],
         exchange: Exchange,
         launcher: Launcher,
         data_folder: Path,
         submission_folder: Path,
     ) -> None:
         self._task = task
-        self._limits = limits
+        self._limits = fold_limits(limits, task)
         self._exchange = exchange
         self._launcher = launcher
         self._data_folder = data_folder
         self._submission_folder = submission_folder
-        self._mark = FoldMark(
-            fold_id=task.fold_id,
-            task_id=task.task_id,
-            attempt=task.attempt,
-            runner=runner,
-            state=State.TODO,
-            started_at=time.time(),
-        )
-        self._marked_at = 0.0
+        self._lease = lease
 
     def outcome(self) -> FoldOutcome:
-        """Run the fold; whatever becomes of it is an outcome.
-
-        Raises
-        ------
-        OSError
-            If the mark cannot be written: the outcome could not be either, so nothing was run.
-        """
-        self._write_mark()
+        """Run the fold; whatever becomes of it is an outcome."""
         try:
             report = self._launcher.run_fold(
-                self._job(), self._limits, on_stage=self._on_stage, is_cancelled=self._is_cancelled
+                self._job(), self._limits, on_stage=self._on_stage, is_cancelled=self._lease.must_stop
             )
         except SoftTimeLimitExceeded:
             words = "stopped by the worker before the runner's own limit"
@@ -119,29 +107,7 @@ class FoldRun:
 
     def _on_stage(self, state: State, reached_at: float) -> None:
         field = {State.TRAINED: "trained_at", State.VALIDATED: "validated_at"}[state]
-        changes: dict[str, Any] = {"state": state, field: reached_at}
-        self._mark = dataclasses.replace(self._mark, **changes)
-        self._renew_mark()
-
-    def _is_cancelled(self) -> bool:
-        if time.monotonic() >= self._marked_at + MARK_SECONDS:
-            self._renew_mark()
-        try:
-            return self._exchange.is_cancelled(self._task.task_id)
-        except OSError as error:
-            logger.warning("cannot see whether fold %s was cancelled: %s", self._task.fold_id, error)
-            return False
-
-    def _write_mark(self) -> None:
-        self._exchange.write_mark(self._mark)
-        self._marked_at = time.monotonic()
-
-    def _renew_mark(self) -> None:
-        try:
-            self._write_mark()
-        except OSError as error:
-            # The fold goes on: the disk may be back when its outcome is there.
-            logger.warning("the mark of fold %s cannot be written: %s", self._task.fold_id, error)
+        self._lease.note(**{"state": state, field: reached_at})
 
     def _outcome_of(self, report: FoldReport) -> FoldOutcome:
         predictions: dict[str, Any] = {}
@@ -155,9 +121,9 @@ class FoldRun:
             attempt=self._task.attempt,
             outcome=report.outcome,
             log_messages=report.log_messages,
-            runner=self._mark.runner,
+            runner=self._lease.mark.runner,
             isolation=self._launcher.isolation,
-            started_at=self._mark.started_at,
+            started_at=self._lease.mark.started_at,
             trained_at=report.trained_at,
             validated_at=report.validated_at,
             tested_at=report.tested_at,

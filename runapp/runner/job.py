@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from runapp.contract import MAX_PREDICTIONS as MAX_PREDICTIONS, Outcome, State
+from runapp.contract import Outcome, State
 from runapp.encodings import Indices
 
 #: Most bytes of a traceback or another message that a fold may report.
@@ -36,6 +36,13 @@ class Limits:
     output_max_bytes: int = 64 * 1024 * 1024
     scratch_kb: int = 1024 * 1024
     processes: int = 64
+    #: The runner's own limits where those of the data set lower them; None where these are the runner's own.
+    of_runner: "Limits | None" = None
+
+    def whose(self, name: str) -> str:
+        """In words, whose limit the field ``name`` is."""
+        lowered = self.of_runner is not None and getattr(self, name) < getattr(self.of_runner, name)
+        return "this data set" if lowered else "this runner"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

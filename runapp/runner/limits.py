@@ -1,7 +1,9 @@
 """The limits of this runner's folds and splits."""
 
+import dataclasses
 import os
 
+from runapp.contract import FoldTask
 from runapp.environment import Environment
 from runapp.runner.job import Limits
 
@@ -15,6 +17,15 @@ DEFAULT_PROCESSES = 64
 #: The deadline lies so long before the worker's own limit, whose timers are a second late.
 _MARGIN_SECONDS = 2.0
 _MARGIN_PART = 0.1
+
+#: What a data set may lower, by fields of ``Limits``: the task's field, and its unit in that of ``Limits``.
+_OF_DATA_SET = {
+    "wall_seconds": ("max_fold_seconds", 1),
+    "memory_kb": ("max_memory_mb", 1024),
+    "output_max_bytes": ("max_output_mb", 1 << 20),
+    "scratch_kb": ("max_scratch_mb", 1024),
+    "processes": ("max_processes", 1),
+}
 
 TimeLimit = float | None
 
@@ -40,6 +51,16 @@ def run_limits(
         scratch_kb=environment.integer("DR_FOLD_SCRATCH_MB", DEFAULT_SCRATCH_MB) * 1024,
         processes=environment.integer("DR_FOLD_PROCESSES", DEFAULT_PROCESSES, minimum=2),
     )
+
+
+def fold_limits(of_runner: Limits, task: FoldTask) -> Limits:
+    """The runner's limits, each lowered to that of the task's data set where that is the lower one."""
+    lowered = {}
+    for name, (name_in_task, unit) in _OF_DATA_SET.items():
+        of_data_set = getattr(task, name_in_task)
+        if of_data_set is not None and of_data_set * unit < getattr(of_runner, name):
+            lowered[name] = of_data_set * unit
+    return dataclasses.replace(of_runner, **lowered, of_runner=of_runner) if lowered else of_runner
 
 
 def _half_of_machine_mb() -> int:

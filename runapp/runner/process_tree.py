@@ -82,10 +82,14 @@ class ProcessTree:
         """
         self.memory_kb(self.pids())
         peak = max(self._peak_kb, _peak_resident_kb(self._root))
+        self.forget_peak()
+        return peak
+
+    def forget_peak(self) -> None:
+        """Begin anew with the peak, as after ``take_peak_kb``."""
         self._peak_kb = 0.0
         with contextlib.suppress(OSError):  # ended, or made itself unreadable: the polled peak stands
             Path(f"/proc/{self._root}/clear_refs").write_text(_RESET_PEAK)
-        return peak
 
     def kill(self) -> None:
         """Kill every process and reap those left behind; the first is left for its owner to wait for.

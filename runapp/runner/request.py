@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,12 @@ def decode_request(content: bytes) -> tuple[FoldJob | SplitJob, Limits]:
     body = header["job"]
     body["workflow_elements"] = tuple(body["workflow_elements"])
     body |= {name: Path(value) for name, value in body.items() if name.endswith("_folder")}
-    limits = Limits(**header["limits"])
+    limits = _limits(header["limits"])
     if header["kind"] == SplitJob.__name__:
         return SplitJob(**body), limits
     return FoldJob(**body, train_is=np.frombuffer(rows, dtype="<i8")), limits
+
+
+def _limits(values: dict[str, Any]) -> Limits:
+    of_runner = values["of_runner"]
+    return Limits(**values | {"of_runner": None if of_runner is None else _limits(of_runner)})

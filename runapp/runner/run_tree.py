@@ -18,5 +18,8 @@ class RunTree(Protocol):
     def take_peak_kb(self) -> float:
         """Peak of their memory in kB since the last call."""
 
+    def forget_peak(self) -> None:
+        """Begin anew with the peak, as after ``take_peak_kb``."""
+
     def kill(self) -> None:
         """Kill every one of them; the first is left for its parent to wait for."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome, SplitOutcome, SplitTask
-from runapp.exchange import Exchange
+from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome, SplitMark, SplitOutcome, SplitTask
 from runapp.runner.job import Launcher, Limits, SplitJob, SplitReport
+from runapp.runner.lease import Lease
 from runapp.runner.split_folder import publish, published_rows, working_folder
 
 logger = logging.getLogger(__name__)
@@ -17,13 +17,14 @@ def run_split(
     task: SplitTask,
     limits: Limits,
     *,
-    runner: str,
-    exchange: Exchange,
+    lease: Lease[SplitMark],
     launcher: Launcher,
     source_folder: Path,
     split_folder: Path,
 ) -> SplitOutcome:
-    """Make ``split_folder`` from ``source_folder``; a folder that an earlier delivery made is kept.
+    """Make ``split_folder`` from ``source_folder``, under a lease that is claimed.
+
+    A folder that an earlier delivery made is kept.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def run_split(
                 held_out_test=task.held_out_test,
                 random_state=task.random_state,
             )
-            report = _run(launcher, job, limits, exchange, task.task_id)
+            report = _run(launcher, job, limits, lease)
             log = report.log_messages
             if report.n_train_rows is not None and report.n_test_rows is not None:
                 rows = publish(folder, split_folder, (report.n_train_rows, report.n_test_rows))
@@ -55,15 +56,15 @@ def run_split(
         task_id=task.task_id,
         ok=rows is not None,
         log_messages=log,
-        runner=runner,
+        runner=lease.mark.runner,
         n_train_rows=rows[0] if rows else None,
         n_test_rows=rows[1] if rows else None,
     )
 
 
-def _run(launcher: Launcher, job: SplitJob, limits: Limits, exchange: Exchange, task_id: str) -> SplitReport:
+def _run(launcher: Launcher, job: SplitJob, limits: Limits, lease: Lease[SplitMark]) -> SplitReport:
     try:
-        return launcher.run_split(job, limits, is_cancelled=lambda: exchange.is_cancelled(task_id))
+        return launcher.run_split(job, limits, is_cancelled=lease.must_stop)
     except SoftTimeLimitExceeded:
         words = "stopped by the worker before the runner's own limit"
         return SplitReport(outcome=Outcome.TIMEOUT, log_messages=f"{SOFT_TIME_LIMIT_WORDS}: {words}.")

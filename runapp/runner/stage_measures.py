@@ -8,6 +8,7 @@ from runapp.runner.job import Measures, OnStage
 from runapp.runner.result_stream import Stage
 from runapp.runner.run_tree import RunTree
 
+_ENDS_OF_MEASURED_STEPS = frozenset({Stage.TRAINED, Stage.TESTED})
 _STATES = {Stage.TRAINED: State.TRAINED, Stage.VALIDATED: State.VALIDATED}
 
 
@@ -40,8 +41,15 @@ class StageMeasures:
             arrived_seconds=now,
             resumed_seconds=now,
             cpu_seconds=self._tree.cpu_seconds(),
-            peak_kb=self._tree.take_peak_kb(),
+            peak_kb=self._peak_kb_at(stage),
         )
+
+    def _peak_kb_at(self, stage: Stage) -> float:
+        """The peak of the step that ends; at the beginning of one it only starts anew."""
+        if stage in _ENDS_OF_MEASURED_STEPS:
+            return self._tree.take_peak_kb()
+        self._tree.forget_peak()
+        return 0.0
 
     def resumed(self, stage: Stage) -> None:
         reading = self._readings[stage]

@@ -110,9 +110,10 @@ class Supervision:
         limits, now = self._limits, time.monotonic()
         if self._tail.overflowed:
             allowed = limits.output_max_bytes // (1024 * 1024)
-            return Failed(Outcome.OUTPUT_LIMIT, f"Killed for printing more than {allowed} MB.")
+            words = f"{allowed} MB, the limit of {limits.whose('output_max_bytes')}"
+            return Failed(Outcome.OUTPUT_LIMIT, f"Killed for printing more than {words}.")
         if now >= self._deadline:
-            words = f"killed after {limits.wall_seconds:g} s, the limit of this runner"
+            words = f"killed after {limits.wall_seconds:g} s, the limit of {limits.whose('wall_seconds')}"
             return Failed(Outcome.TIMEOUT, f"{SOFT_TIME_LIMIT_WORDS}: {words}.")
         if now >= self._next_cancel_poll:
             self._next_cancel_poll = now + CANCEL_POLL_SECONDS
@@ -124,14 +125,14 @@ class Supervision:
         return None
 
     def _passed_memory_or_processes(self) -> Failed | None:
-        pids = self._tree.pids()
-        if len(pids) > self._limits.processes:
-            words = f"Killed for running {len(pids)} processes; {self._limits.processes} are allowed."
-            return Failed(Outcome.CRASH, words)
-        used_kb, allowed_kb = self._tree.memory_kb(pids), self._limits.memory_kb
-        if used_kb > allowed_kb:
-            words = f"Killed: it used {_gigabytes(used_kb)} of memory, {_gigabytes(allowed_kb)} are allowed."
-            return Failed(Outcome.MEMORY, words)
+        limits, pids = self._limits, self._tree.pids()
+        if len(pids) > limits.processes:
+            allowed = f"{limits.processes} are allowed, the limit of {limits.whose('processes')}"
+            return Failed(Outcome.CRASH, f"Killed for running {len(pids)} processes; {allowed}.")
+        used_kb = self._tree.memory_kb(pids)
+        if used_kb > limits.memory_kb:
+            allowed = f"{_gigabytes(limits.memory_kb)} are allowed, the limit of {limits.whose('memory_kb')}"
+            return Failed(Outcome.MEMORY, f"Killed: it used {_gigabytes(used_kb)} of memory; {allowed}.")
         return None
 
     def _last_words(self) -> Ending | None:

@@ -7,19 +7,17 @@ from typing import Any, NoReturn
 
 from celery import Task, signals
 from celery.exceptions import Reject
-from kombu.exceptions import OperationalError
 
 from datarun.celery import app, environment
-from runapp.contract import RUNNER_QUEUES, FoldTask, Queue, SplitTask, TaskName
+from runapp.contract import RUNNER_QUEUES, FoldTask, SplitTask, TaskName
 from runapp.exchange import Exchange
-from runapp.runner import launch, status  # noqa: F401 - the remote control command registers itself
+from runapp.runner import launch
 from runapp.runner.isolation.level import BelowMinimum
 from runapp.runner.job import Limits
 from runapp.runner.limits import DEFAULT_FOLD_SECONDS, DEFAULT_SPLIT_SECONDS, run_limits
+from runapp.runner.ring import ring_master
 from runapp.runner.runner import Runner
 
-#: A ring that nobody took by then is worth nothing: the periodic sweep was there before.
-_RING_EXPIRES_SECONDS = 120
 #: A runner that cannot write to the shared disk waits so long before it hands a task back.
 _HAND_BACK_PAUSE_SECONDS = 5.0
 
@@ -63,7 +61,6 @@ def train_test_submission_fold(self: "Task[Any, Any]", message: dict[str, Any]) 
         _hand_back(error)
     if outcome is None:
         return {"state": None, "outcome": None}
-    _ring_master()
     return {"state": outcome.state.value, "outcome": outcome.outcome.value}
 
 
@@ -89,7 +86,6 @@ def split_train_test(self: "Task[Any, Any]", message: dict[str, Any]) -> dict[st
         _hand_back(error)
     if outcome is None:
         return {"ok": None}
-    _ring_master()
     return {"ok": outcome.ok}
 
 
@@ -100,6 +96,8 @@ def _runner(task: "Task[Any, Any]") -> Runner:
         dir_data=environment.dir_data,
         dir_submission=environment.dir_submission,
         launcher=launch.launcher(),
+        lease_seconds=environment.lease_seconds,
+        ring=ring_master,
     )
 
 
@@ -118,16 +116,3 @@ def _hand_back(error: Exception) -> NoReturn:
     logger.error("this runner cannot take the task, which goes back to its queue: %s", error)
     time.sleep(_HAND_BACK_PAUSE_SECONDS)
     raise Reject(error, requeue=True) from error
-
-
-def _ring_master() -> None:
-    """Tell the master that there is an outcome to save."""
-    try:
-        app.send_task(
-            TaskName.SAVE.value,
-            queue=Queue.MASTER.value,
-            ignore_result=True,
-            expires=_RING_EXPIRES_SECONDS,
-        )
-    except (OperationalError, OSError) as error:
-        logger.warning("the master could not be rung, its periodic sweep will find the outcome: %s", error)

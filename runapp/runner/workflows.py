@@ -103,7 +103,16 @@ class StandardWorkflow:
         return checked_predictions(calibrated, len(X), "predict_proba of Calibrator")
 
     def _features(self, X: pd.DataFrame) -> Any:
-        return X.to_numpy() if self._extractor is None else self._extractor.transform(X)
+        return _array(X) if self._extractor is None else self._extractor.transform(X)
 
     def _new(self, element: str) -> Any:
         return element_class(self._module_path, element)()
+
+
+def _array(X: pd.DataFrame) -> npt.NDArray[Any]:
+    """The frame as an array that a submission may write into, whether pandas had to copy it or not."""
+    array = X.to_numpy()
+    if not array.flags.writeable:
+        array = array.view()
+        array.flags.writeable = True
+    return array

@@ -1,6 +1,7 @@
 """Data sets: upload, and the split into train and test."""
 
 import ast
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ from runapp.models import RawData
 from runapp.services.files import check_name, decode_files, write_folder
 from runapp.tables import TableError, check_table
 
+#: Names of data sets' folders.
+DATA_FOLDER = re.compile(r"[a-z0-9_-]{1,60}-[0-9a-f]{8}")
 #: A larger script is not even parsed, which takes a hundred times its size in memory.
 MAX_SPECIFIC_BYTES = 256 * 1024
 
@@ -28,6 +31,7 @@ def raw_data_create(
     target_column: str,
     workflow_elements: str,
     files: Mapping[str, str],
+    **limits: int | None,
 ) -> RawData:
     """Store a data set: its files on the shared disk and its row, or neither.
 
@@ -38,6 +42,8 @@ def raw_data_create(
     files
         Encoded contents by file name. One file is a CSV; of several exactly one is a ``.py``, which says how
         the others are read.
+    limits
+        Limits of the data set's folds, by the names in ``DATA_SET_LIMITS``; one left out is the runner's.
 
     Raises
     ------
@@ -59,7 +65,7 @@ def raw_data_create(
             )
         except TableError as error:
             raise InvalidInput(error.field, error.message) from None
-    folder = f"{slugify(name)[:60] or 'data'}-{uuid.uuid4().hex[:8]}"
+    folder = f"{slugify(name)[:60] or 'data'}-{uuid.uuid4().hex[:8]}"  # as DATA_FOLDER says
     try:
         with transaction.atomic():
             raw_data = RawData(
@@ -69,6 +75,7 @@ def raw_data_create(
                 workflow_elements=",".join(elements),
                 custom=custom,
                 owner=owner,
+                **limits,
             )
             raw_data.save(force_insert=True)
             write_folder(settings.ENVIRONMENT.dir_data / raw_data.source_folder, contents)

@@ -75,6 +75,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> bool:
     Raises ``OSError`` with nothing left behind.
     """
     if folder.exists():
+        os.utime(folder)  # what is old and unused is removed
         return False
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")

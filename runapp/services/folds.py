@@ -12,7 +12,7 @@ from runapp import dispatch
 from runapp.content import content_hash
 from runapp.contract import Outcome, Priority, SplitState
 from runapp.encodings import DecompressedTooLarge, Indices, NotEncoded, decode_indices
-from runapp.errors import InvalidInput, SplitFailed, SplitNeverAsked, TooLarge
+from runapp.errors import Conflict, InvalidInput, NotFound, SplitFailed, SplitNeverAsked, TooLarge
 from runapp.models import RawData, Submission, SubmissionFold
 from runapp.services.files import decode_files
 from runapp.services.submissions import submission_files_discard, submission_files_write, submission_row
@@ -205,6 +205,59 @@ def _fold_row(
     return fold
 
 
+@transaction.atomic
+def fold_cancel(fold_id: int, *, by: User) -> SubmissionFold:
+    """End a fold that is not finished: queued it is never started, running it is stopped.
+
+    A fold that was cancelled before is answered as it is.
+
+    Raises
+    ------
+    NotFound
+        If there is no such fold.
+    Conflict
+        If it is finished.
+    """
+    fold = _locked(fold_id)
+    if fold.outcome == Outcome.CANCELLED:
+        return fold
+    log = f"{fold.log_messages}Cancelled by {by.get_username()}."
+    if not SubmissionFold.objects.fail([fold.pk], Outcome.CANCELLED, log):
+        raise Conflict(f"the fold {fold_id} is finished: {fold.state}")
+    transaction.on_commit(lambda: dispatch.cancel(fold.task_id))
+    fold.refresh_from_db()
+    return fold
+
+
+@transaction.atomic
+def fold_retrain(fold_id: int) -> SubmissionFold:
+    """Train a fold anew, with the files that its submission has; an unfinished run of it is cancelled.
+
+    Raises
+    ------
+    NotFound
+        If there is no such fold.
+    Conflict
+        If its data set was deleted, or is not split.
+    """
+    fold = _locked(fold_id)
+    raw_data = fold.databoard_s.raw_data if fold.databoard_s else None
+    if raw_data is None:
+        raise Conflict(f"the data set of the fold {fold_id} was deleted")
+    _check_split(raw_data, (_indices("train_is", fold.train_is), _indices("test_is", fold.test_is)))
+    _start_anew(fold)
+    transaction.on_commit(lambda: release_folds([fold_id]))
+    fold.refresh_from_db()
+    return fold
+
+
+def _locked(fold_id: int) -> SubmissionFold:
+    fold = SubmissionFold.objects.select_for_update(of=("self",)).filter(pk=fold_id).first()
+    if fold is None:
+        raise NotFound(f"there is no fold {fold_id}")
+    return fold
+
+
 def _start_anew(fold: SubmissionFold) -> None:
     """Give a fold a fresh task; the former one is cancelled after commit."""
     former_task = fold.task_id
@@ -230,7 +283,8 @@ def release_folds(fold_ids: Iterable[int] | None = None) -> int:
     if fold_ids is not None:
         waiting = waiting.filter(pk__in=list(fold_ids))
     n_sent = 0
-    for fold in waiting.iterator(chunk_size=100):
+    # A cursor for what may be very many costs three more round trips than it spares a single one.
+    for fold in waiting.iterator(chunk_size=100) if fold_ids is None else waiting:
         raw_data = fold.databoard_s.raw_data if fold.databoard_s else None
         if raw_data is None:
             SubmissionFold.objects.fail([fold.pk], Outcome.DATA_ERROR, "the fold's data set was deleted")
@@ -241,8 +295,10 @@ def release_folds(fold_ids: Iterable[int] | None = None) -> int:
             wrong = _misfit(fold, raw_data.n_train_rows or 0)
             if wrong:
                 SubmissionFold.objects.fail([fold.pk], Outcome.DATA_ERROR, wrong)
+            elif not dispatch.send_fold(fold):
+                break  # neither would the others be: the next sweep sends them
             else:
-                n_sent += dispatch.send_fold(fold)
+                n_sent += 1
     return n_sent
 
 

@@ -5,6 +5,7 @@ what it says is committed, so a crash in between reads it again, which changes n
 """
 
 import dataclasses
+import datetime
 import itertools
 import logging
 import math
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from django.db import DataError, IntegrityError, transaction
+from django.db.models import F
 
 from runapp import dispatch
 from runapp.contract import MAX_PREDICTIONS, FoldOutcome, Outcome, SplitOutcome
@@ -29,7 +31,7 @@ BATCH = 50
 MAX_LOG_CHARS = 300_000
 
 #: How a database or Python refuses values that no honest runner writes.
-_NONSENSE = (InvalidMessage, DataError, IntegrityError, ValueError, OverflowError)
+NONSENSE = (InvalidMessage, DataError, IntegrityError, ValueError, OverflowError)
 
 
 class _End(Enum):
@@ -50,8 +52,10 @@ def save_outcomes() -> int:
         split_task_ids: list[str] = []
         with transaction.atomic():
             ends = [(path, _save(path, split_task_ids)) for path in batch]
+        saved = [path.stem for path, end in ends if end is _End.SAVED]
         for path, end in ends:
             _put_away(path, end)
+        _stop_copies(saved)
         if split_task_ids:
             release_folds()
         n_files += len(batch)
@@ -73,7 +77,7 @@ def _save(path: Path, split_task_ids: list[str]) -> _End:
         # Another saver was quicker, or the disk fails at the moment: what is still there is read again.
         logger.warning("outcome file %s cannot be read now: %s", path.name, error)
         return _End.LEFT
-    except _NONSENSE as error:
+    except NONSENSE as error:
         _fail(path, str(error), split_task_ids)
         return _End.UNUSABLE
     if isinstance(outcome, SplitOutcome):
@@ -91,6 +95,9 @@ def _write(outcome: FoldOutcome | SplitOutcome) -> bool:
     if isinstance(outcome, SplitOutcome):
         return RawData.objects.finish_split(dataclasses.replace(outcome, log_messages=log))
     _check_predictions(outcome)
+    if outcome.outcome is Outcome.LOST:
+        story = f"Start {outcome.attempt} on {outcome.runner[:200]} was lost: {log}"
+        return SubmissionFold.objects.start_was_lost(outcome.task_id, attempt=outcome.attempt, story=story)
     return SubmissionFold.objects.finish(dataclasses.replace(outcome, log_messages=log))
 
 
@@ -108,10 +115,14 @@ def _check_predictions(outcome: FoldOutcome) -> None:
     InvalidMessage
         If they are not, or are not finite numbers.
     """
+    # A fold that was sent before its data set was split anew ran on the rows of the former split.
+    of_this_split = SubmissionFold.objects.filter(pk=outcome.fold_id).exclude(
+        sent_at__lt=F("databoard_s__raw_data__split_sent_at")
+    )
     rows = (
-        SubmissionFold.objects.filter(pk=outcome.fold_id)
-        .values_list("databoard_s__raw_data__n_train_rows", "databoard_s__raw_data__n_test_rows")
-        .first()
+        of_this_split.values_list(
+            "databoard_s__raw_data__n_train_rows", "databoard_s__raw_data__n_test_rows"
+        ).first()
     ) or (None, None)
     for name, n_rows in zip(("full_train_predictions", "test_predictions"), rows, strict=True):
         text, shape = getattr(outcome, name), getattr(outcome, f"{name}_shape")
@@ -132,13 +143,41 @@ def _check_predictions(outcome: FoldOutcome) -> None:
 
 
 def _fail(path: Path, reason: str, split_task_ids: list[str]) -> None:
-    """End the fold or split that waits for a file that cannot be used: it gets no other."""
+    """Have the fold or split started again that waits for a file that cannot be used.
+
+    Where a runner holds its lease the file is a stranger's, and the runner's own is still to come.
+    """
     logger.error("outcome file %s cannot be used: %s", path.name, reason)
-    story = f"the runner's answer could not be used: {_readable(reason)}"
-    folds = SubmissionFold.objects.filter(task_id=path.stem).values_list("pk", flat=True)
-    SubmissionFold.objects.fail(list(folds), Outcome.LOST, story)
-    if RawData.objects.fail_split(path.stem, story):
-        split_task_ids.append(path.stem)
+    task_id, story = path.stem, f"the runner's answer could not be used: {_readable(reason)}"
+    try:
+        is_running = dispatch.exchange().has_mark(task_id)
+    except InvalidMessage:
+        return  # no task has such a name
+    if is_running:
+        return
+    fold = SubmissionFold.objects.filter(task_id=task_id).values_list("attempts", "started_at").first()
+    data = RawData.objects.filter(split_task_id=task_id).values_list("split_attempts", "split_started_at")
+    if fold is not None:
+        attempt = _current_attempt(*fold)
+        story = f"Start {attempt} was lost: {story}."
+        SubmissionFold.objects.start_was_lost(task_id, attempt=attempt, story=story)
+    for attempts, started_at in data:
+        attempt = _current_attempt(attempts, started_at)
+        story = f"Start {attempt} was lost: {story}."
+        RawData.objects.split_start_was_lost(task_id, attempt=attempt, story=story)
+        split_task_ids.append(task_id)
+
+
+def _current_attempt(attempts: int, started_at: datetime.datetime | None) -> int:
+    """The number of the start that is on, also where it was over before it was noted."""
+    return attempts + (started_at is None)
+
+
+def _stop_copies(task_ids: list[str]) -> None:
+    """Of tasks that were sent more than once, the broker may still hold copies, which must not run."""
+    repeated = SubmissionFold.objects.filter(task_id__in=task_ids, times_sent__gt=1)
+    for task_id in repeated.values_list("task_id", flat=True):
+        dispatch.cancel(task_id)
 
 
 def _put_away(path: Path, end: _End) -> None:
@@ -151,28 +190,3 @@ def _put_away(path: Path, end: _End) -> None:
     except OSError as error:
         # It is read again, which changes nothing.
         logger.warning("outcome file %s cannot be put away now: %s", path.name, error)
-
-
-def note_progress() -> int:
-    """Write how far running folds are; returns how many changed."""
-    exchange = dispatch.exchange()
-    n_changed = 0
-    for task_id in exchange.marked_task_ids():
-        mark = exchange.read_mark(task_id)
-        if mark is None:
-            continue
-        try:
-            with transaction.atomic():
-                n_changed += SubmissionFold.objects.note_progress(mark)
-        except _NONSENSE as error:
-            logger.warning("the mark of task %s cannot be used: %s", task_id, error)
-    return n_changed
-
-
-def sweep() -> None:
-    """What beat does, whether or not a ring was heard: save, note progress, send what was not sent."""
-    save_outcomes()
-    note_progress()
-    for raw_data in RawData.objects.splits_to_send():
-        dispatch.send_split(raw_data)
-    release_folds()

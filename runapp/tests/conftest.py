@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.db import connection
 from pytest_django import Settings
@@ -15,6 +16,10 @@ from runapp import dispatch
 from runapp.environment import Environment
 from test_files.services import Services, missing_packages
 from test_files.stack import Stack
+
+# How long an example takes says more of the machine than of datarun.
+hypothesis.settings.register_profile("datarun", deadline=None)
+hypothesis.settings.load_profile("datarun")
 
 
 @pytest.fixture(autouse=True)

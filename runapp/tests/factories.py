@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from runapp.content import content_hash
-from runapp.contract import FoldOutcome, Outcome, SplitOutcome, SplitState, State
+from runapp.contract import FoldOutcome, Outcome, Queue, RunnerMark, SplitOutcome, SplitState, State
 from runapp.dispatch import new_task_id
 from runapp.encodings import encode_predictions
 from runapp.models import RawData, Submission, SubmissionFold
@@ -61,6 +62,16 @@ def make_raw_data(split_state: SplitState = SplitState.DONE, **fields: Any) -> R
     if split_state == SplitState.DONE:
         values |= {"n_train_rows": N_TRAIN_ROWS, "n_test_rows": N_TEST_ROWS}
     return RawData.objects.create(name=name, **values | fields)
+
+
+def runner_mark(**fields: Any) -> RunnerMark:
+    """A runner that takes all queues and has one of its two places free."""
+    values: dict[str, Any] = {
+        "runner": "runner@host", "host": "host", "queues": tuple(Queue), "places": 2, "busy": 1,
+        "refuses": "", "isolation": "full", "isolation_reason": "", "versions": {"python": "3.11.2"},
+        "clock": time.time(),
+    }  # fmt: skip
+    return RunnerMark(**values | fields)
 
 
 def make_submission(raw_data: RawData | None = None, **fields: Any) -> Submission:

@@ -10,10 +10,19 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from runapp.contract import FoldMark, FoldOutcome, FoldTask, Outcome, SplitOutcome, SplitTask, State
+from runapp.contract import (
+    FoldMark,
+    FoldOutcome,
+    FoldTask,
+    Outcome,
+    RunnerMark,
+    SplitOutcome,
+    SplitTask,
+    State,
+)
 from runapp.errors import InvalidMessage
 
-MESSAGES = [FoldTask, SplitTask, FoldOutcome, SplitOutcome, FoldMark]
+MESSAGES = [FoldTask, SplitTask, FoldOutcome, SplitOutcome, FoldMark, RunnerMark]
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
@@ -26,6 +35,8 @@ def values_of(annotation: Any) -> st.SearchStrategy[Any]:
         return st.one_of(*map(values_of, typing.get_args(annotation)))
     if typing.get_origin(annotation) is tuple:
         return st.lists(values_of(typing.get_args(annotation)[0]), max_size=4).map(tuple)
+    if typing.get_origin(annotation) is dict:
+        return st.dictionaries(*map(values_of, typing.get_args(annotation)), max_size=4)
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return st.sampled_from(annotation)
     simple: dict[Any, st.SearchStrategy[Any]] = {

@@ -35,7 +35,9 @@ HOSTILE = [
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Exchange:
-    return Exchange(tmp_path / "shared" / "exchange")
+    exchange = Exchange(tmp_path / "shared" / "exchange")
+    exchange.make()
+    return exchange
 
 
 @pytest.mark.parametrize("task_id", HOSTILE)
@@ -46,13 +48,14 @@ def test_a_hostile_task_id_is_refused(
     with pytest.raises(InvalidMessage, match="not a task id"):
         call(exchange, task_id)
     assert exchange.read_mark(task_id) is None
-    assert not exchange.folder.exists()
+    assert list(exchange.folder.iterdir()) == []
 
 
 @given(st.text(st.characters(codec=None)) | st.text("0123456789abcdef-./\0", max_size=40))
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_leads_out_of_the_folder(tmp_path: Path, task_id: str) -> None:
     exchange = Exchange(tmp_path / "shared" / "exchange")
+    exchange.make()
     with contextlib.suppress(InvalidMessage):
         exchange.cancel(task_id)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -67,6 +70,7 @@ def test_what_is_written_is_read(exchange: Exchange) -> None:
         task_id=TASK_ID,
         attempt=1,
         runner="r@h",
+        holder="a process",
         state=State.TRAINED,
         started_at=1.5,
         trained_at=2.5,
@@ -115,3 +119,23 @@ def test_a_disk_that_fails_leaves_the_older_file_and_nothing_else(
 
     assert place.read_bytes() == b"older"
     assert list(tmp_path.iterdir()) == [place]
+
+
+@pytest.mark.parametrize("seconds_ahead", [0.5, -5.0])
+def test_two_masters_that_look_at_once_have_both_watched_all_the_time(
+    tmp_path: Path, seconds_ahead: float
+) -> None:
+    exchange = Exchange(tmp_path)
+    _, since = exchange.watch(gap_seconds=10)
+    other_looked_at = exchange.now() + seconds_ahead
+    os.utime(tmp_path / "clock", (other_looked_at, other_looked_at))
+    assert exchange.watch(gap_seconds=10)[1] == since
+
+
+def test_a_master_that_was_away_has_watched_since_it_came_back(tmp_path: Path) -> None:
+    exchange = Exchange(tmp_path)
+    exchange.watch(gap_seconds=10)
+    last_looked_at = exchange.now() - 11
+    os.utime(tmp_path / "clock", (last_looked_at, last_looked_at))
+    now, since = exchange.watch(gap_seconds=10)
+    assert since == now

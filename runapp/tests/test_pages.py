@@ -4,7 +4,8 @@ import json
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from rest_framework.authtoken.models import Token
@@ -185,3 +186,16 @@ def test_an_error_on_a_page_is_a_page(member: Client, monkeypatch: pytest.Monkey
     assert answer.status_code == 500
     assert b"<h1>The server failed</h1>" in answer.content
     assert b"/secret" not in answer.content
+
+
+def test_the_page_of_a_failure_asks_nothing_of_a_database_that_is_away(
+    member: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def database_away(*_: object, **__: object) -> None:
+        raise OperationalError("the database is away")
+
+    member.raise_request_exception = False
+    monkeypatch.setattr(BaseDatabaseWrapper, "cursor", database_away)
+    answer = member.get("/")
+    assert answer.status_code == 500
+    assert b"The server failed" in answer.content

@@ -55,6 +55,15 @@ def test_a_data_set_is_split_when_post_data_returns(serve, data_file):
     assert server.requests[1].body == {"held_out_test": 0.5, "raw_data_id": 1, "random_state": 1}
 
 
+def test_limits_are_sent_with_the_data_set(serve, data_file):
+    server = serve(FakeDatarun)
+    client_of(server).post_data("iris", "b", "classifier", [data_file], limits={"max_fold_seconds": 60})
+    client_of(server).post_data("wine", "b", "classifier", [data_file])
+    bodies = [r.body for r in server.requests if (r.method, r.path) == ("POST", "/runapp/rawdata/")]
+    assert [body.get("max_fold_seconds") for body in bodies] == [60, None]
+    assert list(bodies[1]) == ["name", "target_column", "workflow_elements", "files"]
+
+
 def test_several_files_are_split_by_their_own_function(serve, data_file, tmp_path):
     (tmp_path / "specific.py").write_text("pass")
     server = serve(FakeDatarun)

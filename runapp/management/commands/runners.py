@@ -1,32 +1,35 @@
-"""The runners that answer, one line each."""
+"""The runners that are up, one line each."""
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError
 
-from datarun.celery import app
-from runapp.contract import RUNNER_STATUS
+from runapp.services.runners import Runner, known_runners
 
 
 class Command(BaseCommand):
     help = "List the runners: host, queues, free places, level of isolation, versions."
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--timeout", type=float, default=2.0, help="seconds to wait for answers")
-
-    def handle(self, *, timeout: float, **options: Any) -> None:
+    def handle(self, **options: Any) -> None:
         del options
-        answers: dict[str, Any] = app.control.inspect(timeout=timeout)._request(RUNNER_STATUS) or {}  # type: ignore[assignment]
-        for name, status in sorted(answers.items()):
-            if "queues" in status:  # not a worker of the master alone, which knows no such command
-                self.stdout.write(_line(name, status))
-        if not answers:
-            self.stderr.write("no runner answers")
+        try:
+            alive = [runner for runner in known_runners() if runner.is_alive]
+        except OSError as error:
+            raise CommandError(f"the shared disk cannot be used: {error}") from None
+        for runner in alive:
+            self.stdout.write(_line(runner))
+        if not alive:
+            self.stderr.write("no runner is up")
 
 
-def _line(name: str, status: dict[str, Any]) -> str:
-    versions = " ".join(f"{library} {number}" for library, number in status["versions"].items())
-    queues = ",".join(status["queues"]) or "none"
-    places = f"{status['free_places']}/{status['places']}"
-    reason = f"  ({status['reason']})" if status["reason"] else ""
-    return f"{name}  queues {queues}  free {places}  isolation {status['isolation']}  {versions}{reason}"
+def _line(runner: Runner) -> str:
+    mark = runner.mark
+    versions = " ".join(f"{name} {number}" for name, number in mark.versions.items())
+    queues = ",".join(mark.queues) or "none"
+    places = f"{runner.free_places}/{mark.places}"
+    reason = mark.refuses or mark.isolation_reason
+    words = f"  ({reason})" if reason else ""
+    return (
+        f"{mark.runner}  host {mark.host}  queues {queues}  free {places}  isolation {mark.isolation}"
+        f"  {versions}{words}"
+    )

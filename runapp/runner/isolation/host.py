@@ -27,6 +27,8 @@ from runapp.runner.isolation.wire import PRESENCE, WORK
 START_SECONDS = 120.0
 _BACKLOG = 256
 _LOG_END_BYTES = 2000
+#: How long a server waits for a runner once none is connected: one that many share, and one for one run.
+_ALONE_SECONDS, _ONE_SHOT_ALONE_SECONDS = 2.0, 0.2
 #: How long a server may take to end once nobody is connected.
 _GRACE_SECONDS = 5.0
 
@@ -73,7 +75,7 @@ class FoldServer:
         """As ``fold_connection``, on a server of its own whose view also shows ``folders``."""
         self._make_folder()
         name = f"once-{uuid.uuid4().hex[:12]}"
-        process = self._start(name, folders)
+        process = self._start(name, folders, _ONE_SHOT_ALONE_SECONDS)
         try:
             with _connected(self._folder, name) as presence:
                 presence.sendall(PRESENCE)
@@ -112,7 +114,7 @@ class FoldServer:
                 connection = _connected(self._folder, fingerprint)
             except (FileNotFoundError, ConnectionRefusedError):
                 self._started = [process for process in self._started if process.poll() is None]
-                self._started.append(self._start(fingerprint, ()))
+                self._started.append(self._start(fingerprint, (), _ALONE_SECONDS))
                 connection = _connected(self._folder, fingerprint)
         connection.sendall(PRESENCE)
         self._presence = connection, fingerprint, os.getpid()
@@ -136,7 +138,9 @@ class FoldServer:
     def _paths(self, name: str) -> tuple[Path, Path]:
         return self._folder / f"{name}.sock", self._folder / f"{name}.log"
 
-    def _start(self, name: str, folders: Sequence[view.Folder]) -> subprocess.Popen[bytes]:
+    def _start(
+        self, name: str, folders: Sequence[view.Folder], alone_seconds: float
+    ) -> subprocess.Popen[bytes]:
         """Start a server on a new socket; it accepts what waits there once it is warm."""
         socket_path, log_path = self._paths(name)
         socket_path.unlink(missing_ok=True)
@@ -148,7 +152,7 @@ class FoldServer:
             listener.listen(_BACKLOG)
             with open(filter_start, "wb") as stream:
                 stream.write(build_filter())
-            arguments = f"{listener.fileno()}, {filter_end}, {self._idle_seconds!r}"
+            arguments = f"{listener.fileno()}, {filter_end}, {self._idle_seconds!r}, {alone_seconds!r}"
             program = (
                 f"import sys; sys.path.insert(0, {str(places.ENGINE)!r}); "
                 f"from runapp.runner.isolation import server; server.main({arguments})"

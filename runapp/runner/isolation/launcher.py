@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from runapp.content import read_folder, read_regular
-from runapp.contract import SPECIFIC_FILE, TEST_FILE, TRAIN_FILE, Outcome, State
+from runapp.contract import MAX_PREDICTIONS, SPECIFIC_FILE, TEST_FILE, TRAIN_FILE, Outcome, State
 from runapp.errors import DatarunError, InvalidMessage
 from runapp.runner.isolation import labels, places, wire
 from runapp.runner.isolation.host import FoldServer
@@ -23,7 +23,6 @@ from runapp.runner.isolation.view import Folder
 from runapp.runner.isolation.wire import FOLD, PREPARE, SPLIT
 from runapp.runner.job import (
     CANCEL_POLL_SECONDS,
-    MAX_PREDICTIONS,
     FoldJob,
     FoldReport,
     IsCancelled,
@@ -93,8 +92,10 @@ class IsolatedProcess:
     ) -> FoldReport:
         """As ``Launcher``."""
         try:
+            # For every fold of the data set and once only: no work of this fold, whose limits may be tight.
+            of_runner = limits.of_runner or limits
             prepared = self._data_sets.get(
-                job, lambda folder: self._prepare(job, limits, folder, is_cancelled)
+                job, lambda folder: self._prepare(job, of_runner, folder, is_cancelled)
             )
             request = _fold_request(job, limits, prepared, self._threads)
         except PreparationFailed as failure:
@@ -138,6 +139,9 @@ class IsolatedProcess:
             file_kb = _data_file_kb(job.data_folder)
             request = _Request(PREPARE, job, limits, file_kb, descriptors=[*read, *written])
             report = _read_fold_report(*_converse(connection, request, _ignore_stage, is_cancelled))
+            for descriptor in written:
+                # Pages that wait to be written would count as memory of the folds that map them.
+                os.fsync(descriptor)
         if report.outcome is not Outcome.OK:
             raise PreparationFailed(report)
 

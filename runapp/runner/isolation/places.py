@@ -4,6 +4,8 @@ from pathlib import Path
 
 #: The engine's own code, read only.
 ENGINE = Path("/opt/datarun")
+#: Where an interpreter or a virtual environment is shown that lies beneath the scratch, which hides it.
+PYTHON = Path("/opt/python")
 #: Empty and writable for each fold, and gone with it.
 SCRATCH = Path("/tmp")  # noqa: S108 - a file system of its own for each fold
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - likewise

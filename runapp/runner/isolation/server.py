@@ -19,8 +19,6 @@ from runapp.runner.isolation import inside, supervisor
 from runapp.runner.isolation.wire import PRESENCE, WORK
 
 _GREETING_SECONDS = 5.0
-#: How long the server waits for a runner once none is connected.
-_ALONE_SECONDS = 2.0
 
 _WARM_MODULES = (
     "calibration", "cluster", "compose", "covariance", "cross_decomposition", "decomposition",
@@ -33,12 +31,18 @@ _WARM_MODULES = (
 
 
 class Server:
-    """Accepts connections on a listening socket until nobody needs it any more."""
+    """Accepts connections on a listening socket until nobody needs it any more.
 
-    def __init__(self, listener: socket.socket, system_call_filter: bytes, idle_seconds: float) -> None:
+    It ends ``alone_seconds`` after the last runner left, and after ``idle_seconds`` without a fold.
+    """
+
+    def __init__(
+        self, listener: socket.socket, system_call_filter: bytes, *, idle_seconds: float, alone_seconds: float
+    ) -> None:
         self._listener = listener
         self._filter = system_call_filter
         self._idle_seconds = idle_seconds
+        self._alone_seconds = alone_seconds
         self._presences: dict[int, socket.socket] = {}
         #: Open descriptors of the supervisors' processes, and their process ids.
         self._supervisors: dict[int, int] = {}
@@ -49,7 +53,7 @@ class Server:
             poll = select.poll()
             for descriptor in (self._listener.fileno(), *self._presences, *self._supervisors):
                 poll.register(descriptor, select.POLLIN)
-            for descriptor, _ in poll.poll(_ALONE_SECONDS * 1000 / 2):
+            for descriptor, _ in poll.poll(self._alone_seconds * 1000 / 2):
                 if descriptor == self._listener.fileno():
                     self._accept()
                 elif descriptor in self._presences:
@@ -64,7 +68,7 @@ class Server:
             self._last_needed = self._last_fold = now
         elif self._presences:
             self._last_needed = now
-        return now - self._last_needed < _ALONE_SECONDS and now - self._last_fold < self._idle_seconds
+        return now - self._last_needed < self._alone_seconds and now - self._last_fold < self._idle_seconds
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
@@ -91,14 +95,14 @@ class Server:
         self._supervisors[os.pidfd_open(pid)] = pid
 
 
-def main(listener_descriptor: int, filter_descriptor: int, idle_seconds: float) -> None:
+def main(listener_descriptor: int, filter_descriptor: int, idle_seconds: float, alone_seconds: float) -> None:
     """Serve on the listening socket that was inherited; the seccomp filter is read from a pipe."""
     with open(filter_descriptor, "rb") as stream:
         system_call_filter = stream.read()
     warm_up()
     listener = socket.socket(fileno=listener_descriptor)
     listener.set_inheritable(False)
-    Server(listener, system_call_filter, idle_seconds).run()
+    Server(listener, system_call_filter, idle_seconds=idle_seconds, alone_seconds=alone_seconds).run()
 
 
 def warm_up() -> None:

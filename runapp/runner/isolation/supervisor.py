@@ -58,7 +58,7 @@ def serve(connection: socket.socket, system_call_filter: bytes) -> None:
         return
     processes = _Processes(request, limits, system_call_filter)
     try:
-        tree = processes.tree()
+        tree = processes.tree(limits.memory_kb)
         measures = StageMeasures(tree, lambda state, at: _tell(connection, {"stage": state, "at": at}))
         supervision = Supervision(
             tree,
@@ -95,7 +95,7 @@ class _Processes:
             os.close(descriptor)
         request.blobs.clear()
 
-    def tree(self) -> NamespaceTree:
+    def tree(self, allowed_kb: int) -> NamespaceTree:
         """The processes as the /proc shows them that the fold mounts first of all.
 
         Raises
@@ -109,7 +109,7 @@ class _Processes:
                 f"the fold's sandbox cannot be made: {words.decode(errors='replace') or 'it ended at once'}"
             )
         proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        return NamespaceTree(proc, self._keeper_pid)
+        return NamespaceTree(proc, self._keeper_pid, allowed_kb)
 
     def end(self) -> None:
         """Kill whatever is left; when this returns, no process of the fold exists."""

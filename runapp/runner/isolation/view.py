@@ -26,7 +26,6 @@ _ENGINE_PARTS = (
     "parent_death.py", "runner",
 )  # fmt: skip
 _ENVIRONMENT = {
-    "PATH": f"{sys.prefix}/bin:/usr/bin:/bin",
     "HOME": str(places.SCRATCH),
     "TMPDIR": str(places.SCRATCH),
     "USER": "fold",
@@ -71,7 +70,7 @@ def command(program: Sequence[str], folders: Sequence[Folder] = ()) -> list[str]
         raise NoBubblewrap()
     binds = _Binds(staged=os.geteuid() == 0)
     for folder in _python_folders():
-        binds.add(folder, folder)
+        binds.add(folder, _shown_at(folder))
     for part in _ENGINE_PARTS:
         if (BASE_DIR / "runapp" / part).exists():
             binds.add(BASE_DIR / "runapp" / part, places.ENGINE / "runapp" / part)
@@ -80,9 +79,10 @@ def command(program: Sequence[str], folders: Sequence[Folder] = ()) -> list[str]
     return binds.staged_command(
         [
             bubblewrap, "--unshare-all", "--new-session", "--clearenv", *_environment(_ENVIRONMENT),
+            "--setenv", "PATH", f"{_shown_at(Path(sys.prefix))}/bin:/usr/bin:/bin",
             "--uid", str(_INSIDE_UID), "--gid", str(_INSIDE_UID), "--hostname", "fold", *_system_view(),
             *binds.arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--",
-            sys.executable, *program,
+            _interpreter(), *program,
         ]
     )  # fmt: skip
 
@@ -117,6 +117,22 @@ def _python_folders() -> list[Path]:
     """Folders of the interpreter and the installed packages that ``/usr`` does not hold."""
     found = {Path(sys.prefix), Path(sys.base_prefix), Path(os.path.realpath(sys.executable)).parent.parent}
     return sorted(folder for folder in found if not folder.is_relative_to("/usr"))
+
+
+def _shown_at(folder: Path) -> Path:
+    """Where the view shows a folder of Python: in its own place, unless a fold's scratch would cover that.
+
+    A virtual environment may be moved so; the interpreter that it was made from may not.
+    """
+    hidden = any(folder.is_relative_to(place) for place in (places.SCRATCH, places.SHARED_MEMORY))
+    return places.PYTHON / folder.name if hidden else folder
+
+
+def _interpreter() -> str:
+    executable, prefix = Path(sys.executable), Path(sys.prefix)
+    if executable.is_relative_to(prefix):
+        executable = _shown_at(prefix) / executable.relative_to(prefix)
+    return str(executable)
 
 
 class _Binds:

@@ -1,8 +1,10 @@
 """``rawdata/``: uploading data sets and listing them."""
 
 import pytest
+from django.db import IntegrityError
 from pytest_django import DjangoAssertNumQueries
 
+from runapp.contract import DATA_SET_LIMITS, SplitState
 from runapp.environment import Environment
 from runapp.models import RawData
 from runapp.tests import factories
@@ -11,7 +13,7 @@ from runapp.tests.api.conftest import Caller
 FIELDS = {
     "id", "name", "files_path", "workflow_elements", "target_column", "custom", "owner", "created_at",
     "split_state", "split_task_id", "split_log", "held_out_test", "random_state", "n_train_rows",
-    "n_test_rows",
+    "n_test_rows", *DATA_SET_LIMITS,
 }  # fmt: skip
 
 
@@ -107,3 +109,34 @@ def test_a_name_taken_at_the_same_moment_leaves_one_data_set(
 
     assert answer.json() == {"name": ["RawData with this name already exists."]}
     assert RawData.objects.count() == 1
+
+
+def test_limits_are_kept_and_what_is_left_out_is_left_to_the_runner(api: Caller) -> None:
+    answer = api.post_data(max_fold_seconds=60, max_memory_mb=2**31 - 1)
+
+    assert answer.status_code == 201
+    asked = {"max_fold_seconds": 60, "max_memory_mb": 2**31 - 1}
+    expected = dict.fromkeys(DATA_SET_LIMITS) | asked
+    assert {name: answer.json()[name] for name in DATA_SET_LIMITS} == expected
+    assert {name: api.get("rawdata/").json()[0][name] for name in DATA_SET_LIMITS} == expected
+
+
+@pytest.mark.parametrize("name", DATA_SET_LIMITS)
+def test_a_limit_may_be_as_low_as_one_that_a_runner_can_keep(api: Caller, name: str) -> None:
+    assert api.post_data(**{name: DATA_SET_LIMITS[name]}).json()[name] == DATA_SET_LIMITS[name]
+
+
+@pytest.mark.parametrize("name", DATA_SET_LIMITS)
+def test_a_limit_of_null_is_none(api: Caller, name: str) -> None:
+    body = {
+        "name": "iris", "target_column": "species", "workflow_elements": "classifier", name: None,
+        "files": factories.encoded_files({"iris.csv": factories.CSV}),
+    }  # fmt: skip
+
+    assert api.post("rawdata/", body).json()[name] is None
+
+
+@pytest.mark.parametrize("name", DATA_SET_LIMITS)
+def test_the_database_keeps_no_limit_that_no_runner_could_keep(db: None, name: str) -> None:
+    with pytest.raises(IntegrityError, match=f"raw_data_{name}"):
+        factories.make_raw_data(SplitState.NONE, **{name: DATA_SET_LIMITS[name] - 1})

@@ -8,6 +8,7 @@ from base64 import b64encode
 import pytest
 from pytest_django import Settings
 
+from runapp.contract import DATA_SET_LIMITS
 from runapp.tests import factories
 from runapp.tests.api.conftest import Caller
 
@@ -177,17 +178,17 @@ def test_a_bomb_costs_no_more_than_the_limit(api: Caller, settings: Settings, n_
     api.get("rawdata/")  # whatever is loaded at the first request is not the bomb's cost
 
     tracemalloc.start()
-    start = time.monotonic()
+    start = time.process_time()
     with factories.nothing_written():
         answer = api.post_data(files=files)
-    seconds, peak = time.monotonic() - start, tracemalloc.get_traced_memory()[1]
+    seconds, peak = time.process_time() - start, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
     assert answer.status_code == 413
     assert answer.json()["code"] == "too_large"
     assert str(settings.MAX_DECOMPRESSED_BYTES) in answer.json()["detail"]
     assert peak < 20 * 2**20
-    assert seconds < 5
+    assert seconds < 10
 
 
 def test_files_that_are_too_large_only_together_are_refused(api: Caller, settings: Settings) -> None:
@@ -206,3 +207,21 @@ def test_a_row_without_end_is_refused_before_it_is_taken_apart(api: Caller, star
 
     assert answer.status_code == 400
     assert time.process_time() - begin < 10
+
+
+@pytest.mark.parametrize("name", DATA_SET_LIMITS)
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "greater than or equal to"), (-5, "greater than or equal to"), (2**31, "less than or equal to"),
+        (1.5, "valid integer"), (True, "valid integer"), ("much", "valid integer"), ([60], "valid integer"),
+    ],
+)  # fmt: skip
+def test_limits_that_no_runner_could_keep_are_refused(
+    api: Caller, name: str, value: object, words: str
+) -> None:
+    with factories.nothing_written():
+        answer = api.post_data(**{name: value})
+
+    assert answer.status_code == 400
+    assert words in answer.json()[name][0]

@@ -43,7 +43,7 @@ def test_a_fold_of_a_new_submission_is_sent_to_its_queue(
     assert {file.name: file.read_bytes() for file in code.iterdir()} == {
         "classifier.py": factories.CLASSIFIER
     }
-    assert SubmissionFold.objects.get().attempts == 1
+    assert SubmissionFold.objects.get().times_sent == 1
 
 
 @pytest.mark.parametrize("priority", ["L", "H"])

@@ -100,12 +100,12 @@ def test_a_runner_below_the_minimum_refuses_folds_and_says_why(
 ) -> None:
     monkeypatch.setattr(launch, "measured", lambda: Measured(Level(measured), "no bubblewrap."))
     environment = environment_with(minimum)
-    monkeypatch.setattr(launch.Environment, "read", lambda: environment)
+    monkeypatch.setattr(Environment, "read", lambda: environment)
     monkeypatch.setattr(launch, "launcher", launch.launcher.__wrapped__)
     if not refused:
         assert launch.launcher().isolation == measured
         return
-    with pytest.raises(BelowMinimum, match="no bubblewrap.*DR_ISOLATION_MINIMUM"):
+    with pytest.raises(BelowMinimum, match=r"no bubblewrap.*DR_ISOLATION_MINIMUM"):
         launch.launcher()
 
 

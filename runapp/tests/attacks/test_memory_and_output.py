@@ -1,9 +1,11 @@
 """A fold uses no more memory, disk and output than it is given."""
 
+from pathlib import Path
+
 import pytest
 
 from runapp.contract import Outcome
-from runapp.tests.attacks.sandbox import LIMITS, Sandbox, held
+from runapp.tests.attacks.sandbox import LIMITS, Sandbox, held, write_data
 
 _MB = 1 << 20
 ALLOWED_KB = 300 * 1024
@@ -140,3 +142,44 @@ def test_posix_shared_memory_is_bounded_and_gone_afterwards(sandbox: Sandbox) ->
             pass
     """)
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "limits", "outcome"),
+    [
+        ("while True: pass", {"wall_seconds": 1}, Outcome.TIMEOUT),
+        (
+            "kept = [b'\\1' * (32 << 20) for _ in range(40)]; time.sleep(5)",
+            {"memory_kb": ALLOWED_KB},
+            Outcome.MEMORY,
+        ),
+        ("while True: print('x' * 1000)", {"output_max_bytes": _MB}, Outcome.OUTPUT_LIMIT),
+    ],
+    ids=["time", "memory", "output"],
+)
+def test_a_fold_over_a_limit_of_its_data_set_says_whose_it_was(
+    sandbox: Sandbox, body: str, limits: dict[str, int], outcome: Outcome
+) -> None:
+    report = sandbox.attack(body, **limits, of_runner=LIMITS)
+    assert report.outcome is outcome
+    assert "the limit of this data set" in report.log_messages
+
+
+def test_a_data_set_lowers_how_many_processes_a_fold_may_have(sandbox: Sandbox) -> None:
+    body = """
+    for _ in range(8):
+        if os.fork() == 0:
+            time.sleep(20)
+    got_through()
+    """
+    report = sandbox.attack(body, processes=4, of_runner=LIMITS)
+    assert report.outcome is Outcome.USER_ERROR
+    assert "BlockingIOError" in report.log_messages
+
+
+def test_limits_of_a_data_set_do_not_hold_for_preparing_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    write_data(tmp_path / "other" / "data")
+    other = Sandbox(sandbox.launcher, tmp_path / "other")
+    report = other.attack("time.sleep(20)", wall_seconds=0.01, of_runner=LIMITS)
+    assert report.outcome is Outcome.TIMEOUT
+    assert "the limit of this data set" in report.log_messages

@@ -16,6 +16,7 @@ from datarun.celery import app
 from runapp.content import folder_hash
 from runapp.contract import (
     SOFT_TIME_LIMIT_WORDS,
+    FoldMark,
     FoldOutcome,
     FoldTask,
     Outcome,
@@ -29,7 +30,7 @@ from runapp.encodings import decode_predictions, encode_indices
 from runapp.environment import Environment
 from runapp.errors import InvalidMessage
 from runapp.exchange import Exchange
-from runapp.runner import fold_run, runner, tasks
+from runapp.runner import launch, runner, tasks
 from runapp.runner.job import (
     FoldJob,
     FoldReport,
@@ -106,7 +107,9 @@ def place(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Environm
 
 @pytest.fixture
 def exchange(place: Environment) -> Exchange:
-    return Exchange(place.exchange_folder)
+    exchange = Exchange(place.exchange_folder)
+    exchange.make()
+    return exchange
 
 
 @pytest.fixture
@@ -119,7 +122,7 @@ def rings(monkeypatch: pytest.MonkeyPatch) -> Rings:
 @pytest.fixture
 def launcher(monkeypatch: pytest.MonkeyPatch) -> FakeLauncher:
     launcher = FakeLauncher()
-    monkeypatch.setattr(tasks, "FreshProcess", lambda: launcher)
+    monkeypatch.setattr(launch, "launcher", lambda: launcher)
     return launcher
 
 
@@ -179,7 +182,7 @@ def test_a_fold_goes_from_its_message_to_its_outcome_file(
 
     outcome = fold_outcome(exchange)
     assert (outcome.fold_id, outcome.task_id, outcome.attempt) == (5, task.task_id, 2)
-    assert (outcome.outcome, outcome.isolation) == (Outcome.OK, "none")
+    assert (outcome.outcome, outcome.isolation) == (Outcome.OK, launch.launcher().isolation)
     assert outcome.full_train_predictions_shape == (120, 3)
     assert outcome.test_predictions is not None
     predictions = decode_predictions(outcome.test_predictions, (30, 3))
@@ -213,7 +216,6 @@ def test_the_mark_tells_how_far_the_fold_is(
     exchange: Exchange,
     rings: Rings,
     launcher: FakeLauncher,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     states = []
 
@@ -222,17 +224,12 @@ def test_the_mark_tells_how_far_the_fold_is(
             states.append(exchange.read_mark(task.task_id))
             on_stage(state, at)
         states.append(exchange.read_mark(task.task_id))
-        exchange.remove_mark(task.task_id)
         assert not is_cancelled()
-        assert exchange.read_mark(task.task_id) is None
-        monkeypatch.setattr(fold_run, "MARK_SECONDS", 0.0)
-        assert not is_cancelled()
-        states.append(exchange.read_mark(task.task_id))
 
     launcher.during = during
     run(task)
-    assert [mark and mark.state for mark in states] == ["TODO", "TRAINED", "VALIDATED", "VALIDATED"]
-    assert [mark and mark.trained_at for mark in states] == [None, 3.0, 3.0, 3.0]
+    assert [mark.state for mark in states if isinstance(mark, FoldMark)] == ["TODO", "TRAINED", "VALIDATED"]
+    assert [mark.trained_at for mark in states if isinstance(mark, FoldMark)] == [None, 3.0, 3.0]
 
 
 def test_a_cancelled_fold_never_starts(
@@ -363,7 +360,7 @@ def test_a_disk_that_takes_no_mark_hands_the_task_back_before_it_runs(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Exchange, "write_mark", full)
+    monkeypatch.setattr(Exchange, "claim_mark", full)
     assert_is_handed_back(lambda: run(task))
     assert launcher.jobs == []
     assert rings.sent == []
@@ -470,6 +467,7 @@ def split_task(place: Environment) -> SplitTask:
     return SplitTask(
         raw_data_id=9,
         task_id=str(uuid.uuid4()),
+        attempt=1,
         custom=False,
         source_folder="9/raw",
         split_folder="9/split-1",

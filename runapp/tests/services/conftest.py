@@ -23,7 +23,9 @@ def owner(db: None) -> User:
 @pytest.fixture
 def exchange(environment: Environment) -> Exchange:
     """What master and runners share, as a runner sees it."""
-    return Exchange(environment.exchange_folder)
+    exchange = Exchange(environment.exchange_folder)
+    exchange.make()
+    return exchange
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from runapp.exchange import Exchange
 from runapp.models import RawData, SubmissionFold
 from runapp.services.data import split_ask
 from runapp.services.folds import FoldRequest, fold_submit
-from runapp.services.results import sweep
+from runapp.services.recovery import recover
 from runapp.tests import factories
 from runapp.tests.conftest import SentTask
 from runapp.tests.services.conftest import Submit
@@ -72,16 +72,16 @@ def test_while_the_broker_is_away_a_fold_waits_and_the_sweep_sends_it(
     with monkeypatch.context() as patch:
         patch.setattr(app, "send_task", broker_is_away)
         fold = submit(raw_data_id=factories.make_raw_data().pk, files=CODE)
-        sweep()
+        recover()
     fold.refresh_from_db()
     assert (fold.state, fold.sent_at, fold.attempts) == ("TODO", None, 0)
 
-    sweep()
-    sweep()
+    recover()
+    recover()
 
     fold.refresh_from_db()
     assert fold.sent_at is not None
-    assert fold.attempts == 1
+    assert (fold.times_sent, fold.attempts) == (1, 0)
     assert [task.task_id for task in sent_tasks] == [fold.task_id]
 
 
@@ -97,8 +97,8 @@ def test_while_the_broker_is_away_a_split_waits_and_the_sweep_sends_it(
         task_id = split_ask(raw_data=raw_data, held_out_test=0.5, random_state=1)
     assert RawData.objects.get().split_sent_at is None
 
-    sweep()
-    sweep()
+    recover()
+    recover()
 
     assert [task.task_id for task in sent_tasks] == [task_id]
     assert RawData.objects.get().split_sent_at is not None
@@ -114,7 +114,7 @@ def test_a_failure_after_the_commit_does_not_undo_the_answer(
         patch.setattr("runapp.models.submission_fold.SubmissionFoldQuerySet.mark_sent", database_is_away)
         fold = submit(raw_data_id=factories.make_raw_data().pk, files=CODE)
 
-    sweep()
+    recover()
     fold.refresh_from_db()
     assert fold.sent_at is not None
 
@@ -145,7 +145,7 @@ def test_a_full_disk_keeps_a_fold_with_large_indices_waiting(
         fold = submit(raw_data_id=factories.make_raw_data().pk, files=CODE)
     assert sent_tasks == []
 
-    sweep()
+    recover()
 
     assert [task.task_id for task in sent_tasks] == [fold.task_id]
 
@@ -185,3 +185,13 @@ def test_a_message_comes_out_of_the_broker_as_it_went_in(
     assert message.headers["id"] == task.task_id == fold.task_id
     assert (task.fold_id, task.target_column) == (11, "espèce 🌍")
     assert task.train_is == fold.train_is
+
+
+@pytest.mark.django_db(transaction=True)
+def test_limits_of_the_data_set_travel_with_its_folds(sent_tasks: list[SentTask]) -> None:
+    raw_data = factories.make_raw_data(max_fold_seconds=7, max_processes=3)
+    fold_submit(request(raw_data), owner=User.objects.create(username="ada"))
+
+    [sent] = sent_tasks
+    task = FoldTask.from_message(json.loads(json.dumps(sent.message)))
+    assert (task.max_fold_seconds, task.max_processes, task.max_memory_mb) == (7, 3, None)

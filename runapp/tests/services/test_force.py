@@ -58,7 +58,7 @@ def test_a_forced_fold_forgets_whatever_the_older_run_brought(
     assert (again.state, again.outcome, again.log_messages, again.new) == ("TODO", "", "", True)
     assert (again.test_predictions, again.full_train_predictions_shape) == ("", None)
     assert (again.train_time, again.train_memory, again.runner) == (0, 0, "")
-    assert (again.attempts, again.started_at, again.saved_at) == (1, None, None)
+    assert (again.times_sent, again.started_at, again.saved_at) == (1, None, None)
 
 
 def test_a_forced_fold_takes_what_was_posted_with_it(submit: Submit, fold: SubmissionFold) -> None:
@@ -110,7 +110,7 @@ def test_unfinished_folds_of_a_replaced_submission_start_anew(
 
     started = SubmissionFold.objects.get(pk=12)
     assert started.task_id != unfinished.task_id
-    assert (started.state, started.attempts) == (State.TODO, 1)
+    assert (started.state, started.times_sent) == (State.TODO, 1)
     assert exchange.is_cancelled(unfinished.task_id)
 
 

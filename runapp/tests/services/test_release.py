@@ -2,7 +2,7 @@
 
 import pytest
 
-from runapp.contract import SplitState, State
+from runapp.contract import MAX_ATTEMPTS, SplitState, State
 from runapp.exchange import Exchange
 from runapp.models import RawData, SubmissionFold
 from runapp.services.folds import release_folds
@@ -79,6 +79,7 @@ def test_indices_beyond_the_training_set_fail_the_fold_when_its_size_is_known(
 def test_a_split_whose_answer_makes_no_sense_fails_its_waiting_folds(
     fold: SubmissionFold, raw_data: RawData, exchange: Exchange, changes: dict[str, int | None]
 ) -> None:
+    RawData.objects.filter(pk=raw_data.pk).update(split_attempts=MAX_ATTEMPTS - 1)
     exchange.write_outcome(factories.make_split_outcome(raw_data, **changes))
 
     save_outcomes()

@@ -1,6 +1,7 @@
 """Outcome files become rows: each is accepted once, and a fold never goes backwards."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from runapp.contract import FoldMark, Outcome, State
 from runapp.exchange import Exchange
-from runapp.models import SubmissionFold
-from runapp.services import results
+from runapp.models import RawData, SubmissionFold
+from runapp.services import recovery, results
 from runapp.tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -21,6 +22,7 @@ def make_mark(fold: SubmissionFold, state: State, **changes: Any) -> FoldMark:
         "fold_id": fold.pk, "task_id": fold.task_id, "attempt": 1, "runner": "runner@host", "state": state,
         "started_at": 1.7e9, "trained_at": None if state is State.TODO else 1.7e9 + 1,
     }  # fmt: skip
+    values["holder"] = "a process"
     return FoldMark(**values | changes)
 
 
@@ -43,7 +45,7 @@ def test_an_outcome_becomes_the_result_of_its_fold(exchange: Exchange) -> None:
     assert left == []
 
 
-@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome is not Outcome.OK])
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.OK, Outcome.LOST}))
 def test_every_way_to_fail_is_told(exchange: Exchange, outcome: Outcome) -> None:
     fold = factories.make_fold()
     exchange.write_outcome(factories.make_outcome(fold, outcome=outcome, log_messages="Traceback ..."))
@@ -62,7 +64,7 @@ def test_a_finished_fold_is_not_changed_by_a_further_outcome(exchange: Exchange,
     exchange.write_mark(make_mark(fold, State.TRAINED))
 
     before = SubmissionFold.objects.values().get()
-    results.note_progress()
+    recovery.follow_marks()
     results.save_outcomes()
 
     assert SubmissionFold.objects.values().get() == before
@@ -126,11 +128,42 @@ def test_a_saver_that_comes_second_passes_over_what_is_gone(
     assert fold.state == State.TODO
 
 
+def test_a_fold_that_ran_while_its_data_set_was_split_anew_keeps_its_result(exchange: Exchange) -> None:
+    now = datetime.now(tz=UTC)
+    fold = factories.make_fold(sent_at=now - timedelta(minutes=2))
+    RawData.objects.update(n_train_rows=8, n_test_rows=1, split_sent_at=now - timedelta(minutes=1))
+    exchange.write_outcome(factories.make_outcome(fold))
+
+    results.save_outcomes()
+
+    fold.refresh_from_db()
+    assert (fold.state, fold.test_predictions_shape) == ("TESTED", [factories.N_TEST_ROWS, 2])
+
+
+def test_a_file_that_cannot_be_removed_does_not_stop_the_others(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_is_read_only(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    folds = [factories.make_fold() for _ in range(2)]
+    for fold in folds:
+        exchange.write_outcome(factories.make_outcome(fold))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", disk_is_read_only)
+        results.save_outcomes()
+    assert SubmissionFold.objects.filter(state=State.TESTED).count() == 2
+
+    results.save_outcomes()
+
+    assert list(exchange.outcome_files()) == []
+
+
 def test_marks_show_how_far_a_fold_is(exchange: Exchange) -> None:
     fold = factories.make_fold()
     for state in (State.TODO, State.TRAINED, State.VALIDATED):
         exchange.write_mark(make_mark(fold, state))
-        results.note_progress()
+        recovery.follow_marks()
         fold.refresh_from_db()
         assert fold.state == state
 
@@ -143,7 +176,7 @@ def test_a_late_mark_takes_no_fold_back(exchange: Exchange, state: State) -> Non
     fold = factories.make_fold(state=State.VALIDATED)
     exchange.write_mark(make_mark(fold, state))
 
-    results.note_progress()
+    recovery.follow_marks()
 
     fold.refresh_from_db()
     assert fold.state == State.VALIDATED
@@ -153,7 +186,7 @@ def test_the_mark_of_another_task_changes_nothing(exchange: Exchange) -> None:
     fold = factories.make_fold()
     exchange.write_mark(make_mark(fold, State.TRAINED, task_id="00000000-0000-4000-8000-000000000000"))
 
-    assert results.note_progress() == 0
+    assert recovery.follow_marks() == 0
 
 
 @pytest.mark.parametrize(
@@ -171,7 +204,7 @@ def test_a_mark_that_makes_no_sense_does_not_stop_the_sweep(
     exchange.write_mark(make_mark(odd, **{"state": State.TRAINED} | changes))
     exchange.write_mark(make_mark(good, State.TRAINED))
 
-    results.sweep()
+    recovery.recover()
 
     odd.refresh_from_db()
     good.refresh_from_db()
@@ -188,7 +221,7 @@ def test_a_mark_that_cannot_be_read_does_not_stop_the_sweep(exchange: Exchange, 
     (path.parent / "no task id.json").write_bytes(b"{}")
     (path.parent / "00000000-0000-4000-8000-000000000000.json").mkdir()
 
-    results.sweep()
+    recovery.recover()
 
     fold.refresh_from_db()
     assert fold.state == State.TODO
@@ -202,7 +235,7 @@ def test_the_cost_of_a_sweep_does_not_grow_with_the_folds() -> None:
             factories.make_fold(submission, state=State.TESTED)
             factories.make_fold(submission, sent_at=datetime.now(tz=UTC))
         with CaptureQueriesContext(connection) as queries:
-            results.sweep()
+            recovery.recover()
         counts.append(len(queries))
 
     assert counts[0] == counts[1]

@@ -1,4 +1,4 @@
-"""Outcome files are untrusted: whatever one holds, the others are saved and its fold ends."""
+"""Outcome files are untrusted: whatever one holds, the others are saved, and its fold's last start ends."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pytest_django import Settings
 
-from runapp.contract import Outcome, State
+from runapp.contract import MAX_ATTEMPTS, Outcome, State
 from runapp.encodings import encode_bytes, encode_predictions
 from runapp.exchange import Exchange
 from runapp.models import SubmissionFold
@@ -86,7 +86,7 @@ BAD_FIELDS: dict[str, dict[str, Any]] = {
 def test_an_outcome_that_makes_no_sense_ends_its_fold_as_lost(
     exchange: Exchange, changes: dict[str, Any]
 ) -> None:
-    fold = factories.make_fold()
+    fold = factories.make_fold(attempts=MAX_ATTEMPTS - 1)
     exchange.write_outcome(factories.make_outcome(fold, **changes))
 
     results.save_outcomes()
@@ -131,7 +131,7 @@ TORN: dict[str, Callable[[SubmissionFold], bytes]] = {
 def test_a_file_that_is_no_outcome_ends_its_fold_as_lost(
     exchange: Exchange, put: Callable[[str, bytes], Path], content: Callable[[SubmissionFold], bytes]
 ) -> None:
-    fold = factories.make_fold()
+    fold = factories.make_fold(attempts=MAX_ATTEMPTS - 1)
     put(f"{fold.task_id}.json", content(fold))
 
     results.save_outcomes()
@@ -146,7 +146,7 @@ def test_a_file_that_is_no_outcome_ends_its_fold_as_lost(
 def test_foreign_files_are_put_aside_and_change_nothing(
     exchange: Exchange, put: Callable[[str, bytes], Path], name: str
 ) -> None:
-    fold = factories.make_fold()
+    fold = factories.make_fold(attempts=MAX_ATTEMPTS - 1)
     put(name, as_json(fold, task_id=name.removesuffix(".json")) if UNKNOWN not in name else b"{}")
 
     results.save_outcomes()
@@ -174,7 +174,7 @@ def test_a_file_whose_name_is_no_task_id_is_never_taken_for_an_outcome(
 def test_links_are_not_followed(
     exchange: Exchange, put: Callable[[str, bytes], Path], tmp_path: Path, dangling: bool
 ) -> None:
-    fold = factories.make_fold()
+    fold = factories.make_fold(attempts=MAX_ATTEMPTS - 1)
     elsewhere = tmp_path / f"{fold.task_id}.json"
     if not dangling:
         elsewhere.write_bytes(as_json(fold))
@@ -190,7 +190,7 @@ def test_links_are_not_followed(
 
 @pytest.mark.usefixtures("check_neighbour")
 def test_a_folder_in_the_place_of_a_file_is_put_aside(exchange: Exchange) -> None:
-    fold = factories.make_fold()
+    fold = factories.make_fold(attempts=MAX_ATTEMPTS - 1)
     (exchange.folder / "outcomes" / f"{fold.task_id}.json").mkdir()
 
     results.save_outcomes()
@@ -203,7 +203,7 @@ def test_a_folder_in_the_place_of_a_file_is_put_aside(exchange: Exchange) -> Non
 def test_a_file_that_cannot_be_read_now_is_read_later(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fold = factories.make_fold()
+    fold = factories.make_fold(attempts=MAX_ATTEMPTS - 1)
     exchange.write_outcome(factories.make_outcome(fold))
     read_bytes = Path.read_bytes
 
@@ -225,7 +225,7 @@ def test_a_file_that_cannot_be_read_now_is_read_later(
 
 
 def test_a_file_that_is_too_large_is_not_read(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
-    fold = factories.make_fold()
+    fold = factories.make_fold(attempts=MAX_ATTEMPTS - 1)
     exchange.write_outcome(factories.make_outcome(fold))
     monkeypatch.setattr("runapp.exchange.MAX_OUTCOME_BYTES", 100)
 
@@ -248,7 +248,7 @@ def test_a_file_that_is_too_large_is_not_read(exchange: Exchange, monkeypatch: p
 def test_a_log_no_database_could_hold_is_no_reason_to_lose_a_result(
     exchange: Exchange, text: str, expected: str
 ) -> None:
-    fold = factories.make_fold()
+    fold = factories.make_fold(attempts=MAX_ATTEMPTS - 1)
     exchange.write_outcome(factories.make_outcome(fold, log_messages=text))
 
     results.save_outcomes()
@@ -262,7 +262,7 @@ def test_predictions_beyond_the_limit_are_not_decompressed(
     exchange: Exchange, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     monkeypatch.setattr(results, "MAX_PREDICTIONS", 100)
-    fold = factories.make_fold()
+    fold = factories.make_fold(attempts=MAX_ATTEMPTS - 1)
     exchange.write_outcome(factories.make_outcome(fold, **with_predictions(np.zeros((3, 50)))))
 
     results.save_outcomes()
