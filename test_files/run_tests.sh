@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Install what the tests need, start private PostgreSQL, RabbitMQ and Redis, run the tests, stop everything.
 #
-#   bash test_files/run_tests.sh                  everything, with coverage
+#   bash test_files/run_tests.sh                  everything but the fault suite, with coverage
+#   bash test_files/run_tests.sh runapp/tests/faults
+#                                                 the fault suite: kills, outages, a full disk (a quarter of an hour)
 #   bash test_files/run_tests.sh -k iris -x       some tests; the arguments are pytest's
 #   bash test_files/run_tests.sh --install-only   install what is missing, and no more
 set -Eeuo pipefail
@@ -89,7 +91,7 @@ main() {
         return
     fi
     pytest_on_sqlite
-    pytest_on_services
+    pytest_on_services --ignore=runapp/tests/faults
     report_coverage --fail-under=90
 }
 
