@@ -55,7 +55,7 @@ install_without_starting() {
 # A folder of its own for what datarun writes; nothing of the caller's datarun is used.
 make_surroundings() {
     local name
-    for name in $(compgen -e | grep -E '^(DR_|DIR_DATA$|DIR_SUBMISSION$|RMQ_VHOST$|IP_MASTER$)'); do
+    for name in $(compgen -e | grep -E '^(DR_|DIR_DATA$|DIR_SUBMISSION$|RMQ_VHOST$|IP_MASTER$)' || true); do
         unset "$name"
     done
     scratch=$(mktemp -d)

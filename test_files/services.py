@@ -307,7 +307,8 @@ def main() -> int:
     actions.add_parser("packages", help="print the system packages that are missing")
     arguments = parser.parse_args()
     if arguments.action == "packages":
-        print("\n".join(missing_packages()))
+        for package in missing_packages():
+            print(package)
         return 0
     if arguments.action == "shell":
         return _run([os.environ.get("SHELL", "/bin/sh")])
