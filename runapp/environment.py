@@ -152,6 +152,11 @@ class Environment:
         return self.integer("DR_STOP_SECONDS", 600)
 
     @property
+    def min_free_bytes(self) -> int:
+        """Room on the shared disk below which runners take no tasks."""
+        return self.integer("DR_MIN_FREE_MB", 100, minimum=0) * 2**20
+
+    @property
     def exchange_folder(self) -> Path:
         """Folder on the shared disk by which master and runners exchange outcomes, marks and indices."""
         return self.dir_submission / ".datarun"

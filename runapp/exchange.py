@@ -290,6 +290,10 @@ class Exchange:
         """Tell every runner that this task must not run, or must stop."""
         write_atomically(self._place("cancelled", task_id), b"", durable=False)
 
+    def allow(self, task_id: str) -> None:
+        """Undo ``cancel``, for a task that the database says must run."""
+        self._place("cancelled", task_id).unlink(missing_ok=True)
+
     def is_cancelled(self, task_id: str) -> bool:
         return self._place("cancelled", task_id).exists()
 

@@ -14,6 +14,9 @@ def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> Callable[[
     child when the *thread* that started it ends, so start it from a thread that stays."""
 
     def ask_kernel() -> None:
+        if death_signal != signal.SIGKILL:
+            # What a shell starts in the background ignores SIGINT and SIGQUIT, and would pass that on.
+            signal.signal(death_signal, signal.SIG_DFL)
         _libc.prctl(_PR_SET_PDEATHSIG, death_signal)
 
     return ask_kernel

@@ -138,7 +138,7 @@ class Services:
             raise ProcessFailed(f"initdb failed: {made.stdout[-1000:]}{made.stderr[-2000:]}")
         settings = {
             "port": self._ports["postgres"], "listen_addresses": "127.0.0.1", "max_connections": 200,
-            "unix_socket_directories": folder, "fsync": "off", "synchronous_commit": "off",
+            "unix_socket_directories": folder, "fsync": "off",
             "full_page_writes": "off",
             # Not in /dev/shm, which others may sweep.
             "dynamic_shared_memory_type": "mmap",
@@ -307,7 +307,8 @@ def main() -> int:
     actions.add_parser("packages", help="print the system packages that are missing")
     arguments = parser.parse_args()
     if arguments.action == "packages":
-        print("\n".join(missing_packages()))
+        for package in missing_packages():
+            print(package)
         return 0
     if arguments.action == "shell":
         return _run([os.environ.get("SHELL", "/bin/sh")])

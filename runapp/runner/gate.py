@@ -41,7 +41,7 @@ class DiskProbe:
             "runner": runner, "host": self._host, "queues": queues, "places": places,
             "isolation": measured.level.value, "isolation_reason": measured.reason, "versions": versions(),
         }  # fmt: skip
-        self._min_free_bytes = environment.integer("DR_MIN_FREE_MB", 100, minimum=0) * _MEGABYTE
+        self._min_free_bytes = environment.min_free_bytes
         self._refusal = ""
         self._answered_at = time.monotonic()
 

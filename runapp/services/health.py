@@ -15,7 +15,8 @@ from runapp.contract import Queue
 from runapp.errors import DatarunError
 from runapp.services.runners import runners as all_runners
 
-_MIN_FREE_BYTES = 1 << 30
+#: The doctor wants so many times the room below which runners take no tasks.
+_ROOM = 5
 #: Clocks that differ by more make times in answers and logs misleading.
 _CLOCK_SECONDS = 5.0
 #: The master's worker may be busy saving for so many periods before that is a fault.
@@ -75,7 +76,7 @@ def disk() -> Finding:
             "disk", _one_line(error), f"mount the shared disk at {settings.ENVIRONMENT.dir_submission}"
         )
     detail = f"{free_bytes / 2**30:.1f} GB free"
-    if free_bytes < _MIN_FREE_BYTES:
+    if free_bytes < _ROOM * settings.ENVIRONMENT.min_free_bytes:
         return Finding(
             "disk", detail, "make room on the shared disk; python manage.py clean removes what is unused"
         )

@@ -151,7 +151,20 @@ def resend_what_the_broker_lost(queue: Queue) -> int:
         return 0
     n_missing = waiting.count() - depth.n_ready
     task_ids = list(overdue.values_list(task, flat=True)[: max(0, n_missing)])
-    n_again = sum(map(send_again, task_ids))
+    n_again = sum(_send_again(send_again, task_id) for task_id in task_ids)
     if n_again:
         logger.warning("the broker lost %d tasks of the queue %s; they are sent again", n_again, queue)
     return n_again
+
+
+@transaction.atomic
+def _send_again(send_again: Callable[[str], bool], task_id: str) -> bool:
+    """Have a task sent again that the database holds for unfinished; tells whether it still does.
+
+    A database that was restored may have forgotten a result. The note that copies of its task must not
+    run is of no use then. Whoever cancels the task waits for this row, and leaves a new note.
+    """
+    is_unfinished = send_again(task_id)
+    if is_unfinished:
+        dispatch.exchange().allow(task_id)
+    return is_unfinished

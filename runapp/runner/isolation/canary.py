@@ -18,6 +18,7 @@ import numpy as np
 
 from runapp.contract import TEST_FILE, TRAIN_FILE, Outcome
 from runapp.errors import DatarunError
+from runapp.parent_death import die_with_parent
 from runapp.runner.isolation import canary_fold
 from runapp.runner.isolation.level import Level, Measured
 from runapp.runner.job import FoldJob, FoldReport, Launcher, Limits
@@ -119,7 +120,11 @@ def _targets(folder: Path) -> Iterator[_Targets]:
             listener.bind(address)
             listener.listen()
         process = stack.enter_context(
-            subprocess.Popen(["sleep", "60"], env={**os.environ, "DATARUN_CANARY": secret})
+            subprocess.Popen(
+                ["sleep", "60"],
+                env={"PATH": os.defpath, "DATARUN_CANARY": secret},
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 - calls one function of C
+            )
         )
         stack.callback(process.kill)
         yield _Targets(

@@ -24,6 +24,7 @@ def test_the_root_links_to_the_lists(api: Caller) -> None:
         "rawdata": "http://testserver/runapp/rawdata/",
         "submissionfold": "http://testserver/runapp/submissionfold/",
         "submissionfold-light": "http://testserver/runapp/submissionfold-light/",
+        "runners": "http://testserver/runapp/runners/",
     }
     assert all(api.client.get(link).status_code == 200 for link in answer.data.values())
 

@@ -223,6 +223,19 @@ def test_folds_that_the_broker_no_longer_has_are_sent_again_oldest_first(
     assert {task.task_id for task in sent_tasks} == {folds[3].task_id, folds[2].task_id}
 
 
+@pytest.mark.usefixtures("broker")
+def test_a_result_that_a_restored_database_has_forgotten_is_made_again(
+    exchange: Exchange, sent_tasks: list[SentTask]
+) -> None:
+    fold = sent_fold()
+    exchange.cancel(fold.task_id)  # as the master left it when the result was saved
+
+    recovery.recover()
+
+    assert [task.task_id for task in sent_tasks] == [fold.task_id]
+    assert not exchange.is_cancelled(fold.task_id)
+
+
 def test_a_fold_that_was_just_sent_is_on_its_way(broker: dict[str, int], sent_tasks: list[SentTask]) -> None:
     sent_fold(sent_at=timezone.now())
 
