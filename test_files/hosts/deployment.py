@@ -24,7 +24,7 @@ class Deployment:
     """What the scripts made of a site.
 
     ``printed`` is what they printed, ``seconds`` how long each took, ``from_cache`` whether an earlier
-    run had deployed the hosts, so that the scripts only brought them up to date. ``watch`` looked at all processes
+    run had deployed the hosts, so that the scripts only brought them up to date. ``watch`` saw all processes
     meanwhile.
     """
 
