@@ -17,7 +17,8 @@ _PACKAGES = (
 #: Ubuntu's releases by the name of their archive.
 SUITES = {"22.04": "jammy", "24.04": "noble"}
 
-_MIRROR = os.environ.get("DR_UBUNTU_MIRROR", "http://archive.ubuntu.com/ubuntu")
+#: Where Ubuntu comes from; nothing but the machine that tests knows it.
+MIRROR = os.environ.get("DR_UBUNTU_MIRROR", "")
 _CA_BUNDLE = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
 _BOOTSTRAP_SECONDS = 900.0
 
@@ -33,13 +34,13 @@ def sources(suite: str, *, trusted: bool = False) -> list[str]:
     """apt's sources of a suite, the line for each pocket."""
     option = "[trusted=yes] " if trusted else ""
     pockets = (suite, f"{suite}-updates", f"{suite}-security")
-    return [f"deb {option}{_MIRROR} {pocket} main universe" for pocket in pockets]
+    return [f"deb {option}{MIRROR} {pocket} main universe" for pocket in pockets]
 
 
 def base(release: str) -> Path:
     """Root of a fresh host of an Ubuntu release such as ``22.04``; made if the cache has none."""
     suite = SUITES[release]
-    key = hashlib.sha256(f"{_PACKAGES} {_MIRROR} {_ACCOUNT} {_apt_settings()} 2".encode()).hexdigest()[:12]
+    key = hashlib.sha256(f"{_PACKAGES} {MIRROR} {_ACCOUNT} {_apt_settings()} 2".encode()).hexdigest()[:12]
     folder = cache_folder() / f"base-{suite}-{key}"
     with open(cache_folder() / f"{suite}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
