@@ -87,14 +87,14 @@ class Classifier:
 
     def predict_proba(self, X):
         if len(X) == 30:
-            time.sleep(0.3)
+            time.sleep(3)
         return np.ones((len(X), 3))
 """
     measures = run_classifier(code).measures
     assert measures.train_time >= 0.4
-    assert 0.4 <= measures.train_cpu_time <= measures.train_time + 0.05
-    assert measures.validation_time < 0.3 <= measures.test_time
-    assert measures.test_cpu_time < 0.2
+    assert 0.4 <= measures.train_cpu_time <= measures.train_time + 0.2
+    assert measures.validation_time < 3 <= measures.test_time
+    assert measures.test_cpu_time < 2
     assert measures.train_memory > measures.test_memory + 200 * 1024
     assert measures.test_memory > 20 * 1024
 
