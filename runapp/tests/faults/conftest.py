@@ -1,6 +1,7 @@
 """A datarun with many short folds in flight, to which a test does harm."""
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Generator, Iterator
@@ -18,6 +19,8 @@ LEASE_SECONDS = 3
 #: After this long a task's message is taken from its runner: less than the folds last that test it.
 CONSUMER_TIMEOUT_SECONDS = 5
 _SHARED_DISK_MB = 64
+#: What the mounted disk is called.
+_DISK = "faults"
 
 _VARIABLES = {
     "DR_LEASE_SECONDS": str(LEASE_SECONDS),
@@ -37,9 +40,19 @@ def small_disk(services: Services) -> Iterator[Path | None]:
     if os.geteuid() != 0:
         yield None
         return
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_SHARED_DISK_MB}m", "faults", folder], check=True)
+    _unmount_abandoned()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_SHARED_DISK_MB}m", _DISK, folder], check=True)
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def _unmount_abandoned() -> None:
+    """Unmount the disks of runs that were killed; their folders are named for the process that made them."""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        source, place = line.split()[:2]
+        starter = re.search(r"datarun-services-(\d+)-", place)
+        if source == _DISK and starter and not Path(f"/proc/{starter[1]}").exists():
+            subprocess.run(["umount", "--lazy", place], check=True)
 
 
 @pytest.fixture(scope="session")
