@@ -79,7 +79,7 @@ fetch_certificate() {
     as_root "$1" bash "$(on "$1" pwd </dev/null)/$remote_folder/script_install/print_certificate.sh" </dev/null >"$scratch/certificate"
     openssl x509 -noout -in "$scratch/certificate"
     cp "$scratch/certificate" "$here/certificates/${1##*@}.crt"
-    printf 'trust it by: curl --cacert %s\n' "script_install/certificates/${1##*@}.crt"
+    printf 'trust it by: curl --cacert %s\n' "certificates/${1##*@}.crt"
 }
 
 main "$@"
