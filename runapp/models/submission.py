@@ -1,11 +1,34 @@
 """Submissions."""
 
+from typing import Self
+
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from runapp.models.raw_data import RawData
+from runapp.models.rights import CHANGE_SUBMISSION, VIEW_ALL, Person, is_staff, may
+
+
+class SubmissionQuerySet(models.QuerySet["Submission"]):
+    """Whose submissions are whose."""
+
+    def visible_to(self, person: Person) -> Self:
+        """Somebody's own, and those on the data sets that they organize; an observer sees all."""
+        return self.all() if may(person, VIEW_ALL) else self._concerning(person)
+
+    def changeable_by(self, person: Person) -> Self:
+        """Those that somebody may replace by force, and whose folds they may cancel, retrain and speed up."""
+        if is_staff(person):
+            return self.all()
+        return self._concerning(person) if may(person, CHANGE_SUBMISSION) else self.none()
+
+    def _concerning(self, person: Person) -> Self:
+        if not person.is_authenticated:
+            return self.none()
+        return self.filter(Q(owner=person.pk) | Q(raw_data__owner=person.pk))
 
 
 class Submission(models.Model):
@@ -25,6 +48,8 @@ class Submission(models.Model):
     raw_data = models.ForeignKey(RawData, null=True, blank=True, on_delete=models.CASCADE)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = SubmissionQuerySet.as_manager()
 
     class Meta:
         ordering = ("databoard_s_id",)
