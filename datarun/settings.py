@@ -168,6 +168,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "runapp.models.STATE_CHOICES",
+        "PriorityEnum": "runapp.models.PRIORITY_CHOICES",
         "SplitStateEnum": "runapp.models.SPLIT_STATE_CHOICES",
     },
 }
