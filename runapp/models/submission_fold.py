@@ -170,6 +170,14 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
         )
         return changed == 1
 
+    def raise_priority(self, fold_id: int) -> bool:
+        """TODO -> TODO, to be sent once more and to the queue H; a fold that was started stays as it is.
+
+        Its task may lie in the queue L, too: whichever of the two is taken first holds the lease.
+        """
+        waiting = self.filter(pk=fold_id, priority=Priority.LOW, state=State.TODO, started_at=None)
+        return waiting.update(priority=Priority.HIGH, sent_at=None) == 1
+
     def fail(self, fold_ids: Sequence[int], outcome: Outcome, log_messages: str) -> int:
         """Any unfinished state -> ERROR, for a reason the master knows; returns how many were changed."""
         return (
@@ -177,11 +185,6 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             .unfinished()
             .update(state=State.ERROR, outcome=outcome, log_messages=log_messages, saved_at=timezone.now())
         )
-
-    def queue_anew(self, fold_id: int, *, priority: Priority, task_id: str) -> bool:
-        """TODO and not started -> TODO to be sent to another queue, with a fresh task."""
-        waiting = self.filter(pk=fold_id, state=State.TODO, started_at=None)
-        return waiting.update(priority=priority, task_id=task_id, sent_at=None) == 1
 
     def start_anew(self, fold_id: int, *, task_id: str) -> None:
         """Any state -> TODO with a fresh task: nothing that the former task still brings is accepted."""
@@ -316,3 +319,7 @@ class SubmissionFold(models.Model):
 
     def __str__(self) -> str:
         return f"fold {self.pk}"
+
+    @property
+    def peak_memory_kb(self) -> float:
+        return max(self.train_memory, self.test_memory)
