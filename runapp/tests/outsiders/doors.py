@@ -102,7 +102,7 @@ DOORS: dict[str, tuple[Door, ...]] = {
     "account/": (
         *look(MEMBERS),
         Door("post", MEMBERS, {"what": "make"}),
-        Door("post", MEMBERS, {"what": "revoke"}),
+        Door("post", dict.fromkeys(ACCOUNTS, 302), {"what": "revoke"}),
     ),
     "docs/": look(MEMBERS),
     "schema/": look(MEMBERS),
