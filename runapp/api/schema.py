@@ -8,14 +8,15 @@ from drf_spectacular.authentication import BasicScheme
 _ERRORS = {
     "400": "the request is not understood, or a field is wrong: its name and why",
     "401": "without an account",
-    "403": "a session without its CSRF token",
+    "403": "your account may not do this, or a session comes without its CSRF token",
     "404": "there is no such object or page",
     "406": "answers are JSON only",
     "413": "more bytes than the server accepts",
     "415": "bodies are JSON or forms only",
+    "429": "too many failed log-ins or posts; the header Retry-After says how many seconds to wait",
     "503": "the database or the shared disk cannot be used at the moment; nothing was written",
 }
-_OF_ALL = ("401", "403", "406", "503")
+_OF_ALL = ("401", "403", "406", "429", "503")
 _OF_BODIES = ("400", "413", "415")
 _OF_PARAMETERS = ("400", "404")
 

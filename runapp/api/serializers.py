@@ -37,8 +37,14 @@ def _shape_field() -> serializers.ListField:
     return serializers.ListField(child=serializers.IntegerField(), allow_null=True, read_only=True)
 
 
+#: What only the organizer of a data set and staff are told of it; to others these fields are empty.
+_ORGANIZERS_FIELDS = {
+    "files_path": "", "split_task_id": "", "split_log": "", "held_out_test": None, "random_state": None,
+}  # fmt: skip
+
+
 class RawDataSerializer(serializers.ModelSerializer[RawData]):
-    """A data set."""
+    """A data set of ``with_shows_details``."""
 
     class Meta:
         model = RawData
@@ -48,6 +54,10 @@ class RawDataSerializer(serializers.ModelSerializer[RawData]):
             "n_train_rows", "n_test_rows", *DATA_SET_LIMITS,
         )  # fmt: skip
         read_only_fields = fields
+
+    def to_representation(self, instance: RawData) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(instance)
+        return shown if instance.shows_details else shown | _ORGANIZERS_FIELDS
 
 
 class RawDataCreateSerializer(serializers.Serializer[Any]):

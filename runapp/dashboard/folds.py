@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from runapp import dispatch
 from runapp.contract import FINAL_STATES, Priority, State
@@ -17,7 +17,7 @@ from runapp.dashboard import timeline
 from runapp.dashboard.requests import user_of
 from runapp.errors import DatarunError
 from runapp.models import Submission, SubmissionFold
-from runapp.services.folds import fold_cancel, fold_raise_priority, fold_retrain
+from runapp.services.fold_changes import fold_cancel, fold_raise_priority, fold_retrain
 
 #: Folds of one submission that one request changes at most; whoever has more asks again.
 MAX_AT_ONCE = 500
@@ -47,7 +47,7 @@ ACTIONS = {
         _UNFINISHED,
     ),
     "retrain": Action(
-        lambda pk, _: fold_retrain(pk),
+        lambda pk, user: fold_retrain(pk, by=user),
         "It is trained anew with the files that the submission has. Its results so far are dropped.",
         "Retrain",
         "to be trained anew",
@@ -112,6 +112,7 @@ def _may_open(fold: SubmissionFold, user: User) -> bool:
 
 
 @login_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def fold_action(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Ask whether something is to be done with a fold (GET), or do it (POST)."""
     action, user = _action(name), user_of(request)
@@ -129,6 +130,7 @@ def fold_action(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 
 
 @login_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def submission_action(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Ask whether something is to be done with all folds of a submission that it suits (GET), or do it."""
     action, user = _action(name), user_of(request)

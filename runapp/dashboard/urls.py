@@ -3,12 +3,14 @@
 from django.urls import path
 
 from runapp.dashboard import folds, submissions
+from runapp.dashboard.account import account
 from runapp.dashboard.overview import overview
 from runapp.dashboard.predictions import predictions_file
 from runapp.dashboard.runner_list import runner_list
 
 urlpatterns = [
     path("", overview, name="overview"),
+    path("account/", account, name="account"),
     path("runners/", runner_list, name="runner-list"),
     path("submissions/", submissions.submission_list, name="submissions"),
     path("submissions/<int:pk>/", submissions.submission_page, name="submission"),

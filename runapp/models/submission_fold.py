@@ -7,7 +7,7 @@ from typing import Self
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
@@ -63,6 +63,12 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             return self.all()
         theirs = Submission.objects.changeable_by(person).order_by().values("pk")
         return self.filter(databoard_s__in=theirs)
+
+    def with_is_own(self, person: Person) -> Self:
+        """The same rows, each with ``is_own``: whether somebody may change it."""
+        return self.annotate(
+            is_own=Exists(SubmissionFold.objects.changeable_by(person).filter(pk=OuterRef("pk")))
+        )
 
     def handed_out_to(self, person: Person) -> Self:
         """Those whose results wait for this caller: who posted a fold gets it, staff what nobody posted.
@@ -270,6 +276,8 @@ class SubmissionFold(models.Model):
     saved_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = SubmissionFoldQuerySet.as_manager()
+    #: Set by ``with_is_own``.
+    is_own: bool
 
     class Meta:
         verbose_name = "submission on a fold"

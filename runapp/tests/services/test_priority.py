@@ -11,7 +11,8 @@ from runapp import dispatch
 from runapp.contract import Priority, State
 from runapp.errors import Conflict, NotFound
 from runapp.models import SubmissionFold
-from runapp.services.folds import fold_raise_priority, release_folds
+from runapp.services.fold_changes import fold_raise_priority
+from runapp.services.folds import release_folds
 from runapp.tests import factories
 from runapp.tests.conftest import SentTask
 
