@@ -105,6 +105,7 @@ DOORS: dict[str, tuple[Door, ...]] = {
         Door("post", dict.fromkeys(ACCOUNTS, 302), {"what": "revoke"}),
     ),
     "docs/": look(MEMBERS),
+    "favicon.ico": look(dict.fromkeys(ANYBODY, 302)),
     "schema/": look(MEMBERS),
     "healthz": look(ANYBODY),
     "readyz": look(ANYBODY),  # from this machine
