@@ -205,6 +205,9 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+#: Where Flower is, to which the admin pages lead; the master's web server serves it below its own address.
+FLOWER_URL = _variables.get("DR_FLOWER_URL", "/flower/" if ENVIRONMENT.production else "")
+
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
