@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('runapp', '0004_limits_of_data_sets'),
+        ('runapp', '0005_people_and_rights'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

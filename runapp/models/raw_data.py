@@ -10,6 +10,7 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from runapp.contract import DATA_SET_LIMITS, MAX_ATTEMPTS, SplitMark, SplitOutcome, SplitState
+from runapp.models.rights import CHANGE_DATA, VIEW_ALL, Person, is_staff, may
 
 SPLIT_STATE_CHOICES = [(state.value, state.value) for state in SplitState]
 
@@ -33,7 +34,38 @@ def _limit_field(what: str) -> "models.PositiveIntegerField[int | None, int | No
 
 
 class RawDataQuerySet(models.QuerySet["RawData"]):
-    """Guarded changes of a data set's split."""
+    """Whose data sets are whose, and guarded changes of a data set's split."""
+
+    def visible_to(self, person: Person) -> Self:
+        """All of them, to whoever is logged in: that a data set is there and how to submit to it."""
+        return self.all() if person.is_authenticated else self.none()
+
+    def details_visible_to(self, person: Person) -> Self:
+        """Those whose files, targets, split and log somebody may see: their organizer's own."""
+        if is_staff(person):
+            return self.all()
+        return self.filter(owner=person.pk) if person.is_authenticated else self.none()
+
+    def changeable_by(self, person: Person) -> Self:
+        """Those that somebody may have split."""
+        return self.details_visible_to(person) if may(person, CHANGE_DATA) else self.none()
+
+    def ranking_visible_to(self, person: Person) -> Self:
+        """Those whose ranking somebody may see: with no scorer there is none."""
+        return self._overseen_by(person, Ranking.VALIDATION, Ranking.TEST).exclude(scorer="")
+
+    def test_scores_visible_to(self, person: Person) -> Self:
+        """Those whose test scores somebody may see, also those of their own submissions.
+
+        Who tried again and again against the test scores would learn the labels that are held out.
+        """
+        return self._overseen_by(person, Ranking.TEST)
+
+    def _overseen_by(self, person: Person, *shown: str) -> Self:
+        """Those that somebody organizes, or observes, or whose ranking shows submitters one of ``shown``."""
+        if may(person, VIEW_ALL):
+            return self.all()
+        return self.visible_to(person).filter(Q(owner=person.pk) | Q(ranking__in=shown))
 
     def ask_split(
         self, raw_data_id: int, *, task_id: str, held_out_test: float | None, random_state: int | None
@@ -175,6 +207,10 @@ class RawData(models.Model):
 
     class Meta:
         verbose_name = "data set"
+        permissions = (
+            ("upload_code", "Can upload a specific.py, which runs on the runners"),
+            ("view_all", "Can see all submissions and folds"),
+        )
         ordering = ("id",)
         constraints = (
             models.CheckConstraint(

@@ -1,13 +1,35 @@
 """Submissions."""
 
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from runapp.models.raw_data import RawData
+from runapp.models.rights import CHANGE_SUBMISSION, VIEW_ALL, Person, is_staff, may
+
+
+class SubmissionQuerySet(models.QuerySet["Submission"]):
+    """Whose submissions are whose."""
+
+    def visible_to(self, person: Person) -> Self:
+        """Somebody's own, and those on the data sets that they organize; an observer sees all."""
+        return self.all() if may(person, VIEW_ALL) else self._concerning(person)
+
+    def changeable_by(self, person: Person) -> Self:
+        """Those that somebody may replace by force, and whose folds they may cancel, retrain and speed up."""
+        if is_staff(person):
+            return self.all()
+        return self._concerning(person) if may(person, CHANGE_SUBMISSION) else self.none()
+
+    def _concerning(self, person: Person) -> Self:
+        if not person.is_authenticated:
+            return self.none()
+        return self.filter(Q(owner=person.pk) | Q(raw_data__owner=person.pk))
+
 
 #: What the folds of a submission scored together, by the names of its columns.
 SCORE_FIELDS = (
@@ -62,6 +84,8 @@ class Submission(models.Model):
     n_scored_folds = models.PositiveIntegerField(
         default=0, editable=False, help_text="folds with a validation score"
     )
+
+    objects = SubmissionQuerySet.as_manager()
 
     class Meta:
         ordering = ("databoard_s_id",)

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from runapp.contract import FINAL_STATES, MAX_ATTEMPTS, FoldMark, FoldOutcome, Outcome, Priority, State
 from runapp.models.raw_data import RawData
+from runapp.models.rights import VIEW_ALL, Person, is_staff, may
 from runapp.models.submission import Submission
 
 STATE_CHOICES = [(state.value, state.value) for state in State]
@@ -47,7 +48,36 @@ def _clock(seconds: float | None) -> datetime.datetime | None:
 
 
 class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
-    """Guarded changes of a fold's state: each a conditional UPDATE that tells whether it changed the fold."""
+    """Whose folds are whose, and guarded changes of a fold's state.
+
+    Each change is a conditional UPDATE that tells whether it changed the fold.
+    """
+
+    def visible_to(self, person: Person) -> Self:
+        """Somebody's own, and those of the submissions that they see."""
+        if may(person, VIEW_ALL):
+            return self.all()
+        if not person.is_authenticated:
+            return self.none()
+        theirs = Submission.objects.visible_to(person).order_by().values("pk")
+        return self.filter(Q(databoard_s__in=theirs) | Q(owner=person.pk))
+
+    def changeable_by(self, person: Person) -> Self:
+        """Those that somebody may cancel, retrain and speed up: the folds of submissions they may change."""
+        if is_staff(person):
+            return self.all()
+        theirs = Submission.objects.changeable_by(person).order_by().values("pk")
+        return self.filter(databoard_s__in=theirs)
+
+    def handed_out_to(self, person: Person) -> Self:
+        """Those whose results wait for this caller: who posted a fold gets it, staff what nobody posted.
+
+        Nobody takes a result away from its poster by looking at it.
+        """
+        if not person.is_authenticated:
+            return self.none()
+        theirs = Q(owner=person.pk)
+        return self.filter(theirs | Q(owner=None) if is_staff(person) else theirs)
 
     def unfinished(self) -> Self:
         return self.exclude(state__in=FINAL_STATES)

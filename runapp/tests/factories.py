@@ -18,6 +18,8 @@ from runapp.contract import FoldOutcome, Outcome, Queue, RunnerMark, SplitOutcom
 from runapp.dispatch import new_task_id
 from runapp.encodings import encode_predictions
 from runapp.models import RawData, Submission, SubmissionFold
+from runapp.models.rights import Role
+from runapp.services.accounts import role_give
 
 PASSWORD = "correct horse battery staple"
 N_TRAIN_ROWS, N_TEST_ROWS = 6, 3
@@ -47,8 +49,20 @@ def encoded_indices(rows: Sequence[int]) -> str:
     return encoded(np.asarray(rows, dtype="<i8").tobytes())
 
 
-def make_user(name: str = "ada", **fields: Any) -> User:
-    return User.objects.create_user(name, password=PASSWORD, **fields)
+def make_user(name: str = "ada", *, role: Role | None = Role.ORGANIZER, **fields: Any) -> User:
+    """An account with a password, an organizer's unless ``role`` says otherwise."""
+    return _with_role(User.objects.create_user(name, password=PASSWORD, **fields), role)
+
+
+def make_account(name: str, *, role: Role | None = Role.ORGANIZER, **fields: Any) -> User:
+    """As ``make_user``, without a password, whose hash takes its time."""
+    return _with_role(User.objects.create(username=name, **fields), role)
+
+
+def _with_role(user: User, role: Role | None) -> User:
+    if role is not None:
+        role_give(user, role)
+    return user
 
 
 def make_raw_data(split_state: SplitState = SplitState.DONE, **fields: Any) -> RawData:

@@ -1,0 +1,21 @@
+"""Accounts: what they are for."""
+
+from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+
+from runapp.models.rights import PERMISSIONS, Role
+
+
+@transaction.atomic
+def role_give(user: User, role: Role) -> None:
+    """Make somebody an organizer, submitter or observer, beside what they are.
+
+    A group that was deleted is made again; the permissions of one that is there are left as they are.
+    """
+    group, is_new = Group.objects.get_or_create(name=role.group)
+    if is_new:
+        codenames = [permission.partition(".")[2] for permission in PERMISSIONS[role]]
+        group.permissions.set(
+            Permission.objects.filter(content_type__app_label="runapp", codename__in=codenames)
+        )
+    user.groups.add(group)
