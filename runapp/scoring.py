@@ -6,6 +6,7 @@ second and 80 MB: only a process that scores should import this.
 """
 
 import dataclasses
+import functools
 import math
 import warnings
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from runapp.encodings import Indices, Predictions
 from runapp.errors import DatarunError
 
 #: Scorers that compare each pair of classes take minutes for more.
-MAX_CLASSES = 200
+MAX_CLASSES = 100
 #: Most numbers of one array of predictions, 160 MB: a worker holds a few of them.
 MAX_NUMBERS = 20_000_000
 _NOTE_CHARS = 300
@@ -52,13 +53,14 @@ class FoldScores:
     validation: Score
     test: Score
 
+    @classmethod
+    def none(cls, reason: str) -> "FoldScores":
+        """No scores, and why."""
+        score = Score(None, reason[:_NOTE_CHARS])
+        return cls(score, score)
 
-def _without(reason: str) -> FoldScores:
-    none = Score(None, reason[:_NOTE_CHARS])
-    return FoldScores(none, none)
 
-
-class _StoredClassifier(ClassifierMixin, BaseEstimator):
+class _StoredClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # has no types
     """A classifier that was asked before: ``X`` are the probabilities that it gave then."""
 
     def __init__(self, classes: Labels) -> None:
@@ -76,7 +78,7 @@ class _StoredClassifier(ClassifierMixin, BaseEstimator):
         return True
 
 
-class _StoredRegressor(RegressorMixin, BaseEstimator):
+class _StoredRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # has no types
     """A regressor that was asked before: ``X`` are the values that it gave then."""
 
     def predict(self, X: Predictions) -> Predictions:
@@ -86,8 +88,11 @@ class _StoredRegressor(RegressorMixin, BaseEstimator):
         return True
 
 
+@functools.lru_cache(maxsize=2)
 def read_labels(path: Path, target_column: str, n_rows: int) -> Labels:
     """The target of each row of a split's file, as a fold's training reads it; shape (n_rows,).
+
+    Those of the last data set are kept: folds come one by one, and a split's files never change.
 
     Raises
     ------
@@ -100,7 +105,8 @@ def read_labels(path: Path, target_column: str, n_rows: int) -> Labels:
         raise CannotScore(f"{path.name} of the split cannot be read: {error}") from None
     if len(target) != n_rows:
         raise CannotScore(f"{path.name} does not hold the {n_rows} rows of the split")
-    labels: Labels = target[target_column].to_numpy()
+    labels: Labels = target[target_column].to_numpy(copy=True)
+    labels.flags.writeable = False
     return labels
 
 
@@ -128,7 +134,10 @@ class Scoring:
         except ValueError:
             raise CannotScore(f"this server's scikit-learn has no scorer {scorer!r}") from None
         self._classify, self._y_train, self._y_test = classify, y_train, y_test
-        self._classes: Labels = np.unique(np.concatenate([y_train, y_test])) if classify else y_train[:0]
+        try:
+            self._classes: Labels = np.unique(np.concatenate([y_train, y_test])) if classify else y_train[:0]
+        except TypeError:
+            raise CannotScore("the test set's labels are of another kind than the training set's") from None
         if len(self._classes) > MAX_CLASSES:
             raise CannotScore(f"the target has more than the {MAX_CLASSES} classes that can be scored")
         self._estimator = _StoredClassifier(self._classes) if classify else _StoredRegressor()
@@ -206,7 +215,7 @@ class Scoring:
         A training row counts with the mean over the folds that held it out, if there is one.
         """
         if bag.full_train is None or bag.test is None:
-            return _without("no fold has predictions that can be scored")
+            return FoldScores.none("no fold has predictions that can be scored")
         rows = np.flatnonzero(bag.n_held_out)
         if rows.size:
             counts = bag.n_held_out[rows].reshape(-1, *[1] * (bag.full_train.ndim - 1))

@@ -60,7 +60,7 @@ def sent_tasks(monkeypatch: pytest.MonkeyPatch) -> list[SentTask]:
     sent: list[SentTask] = []
 
     def record(name: str, args: list[Any], *, task_id: str, queue: str, **_: Any) -> None:
-        sent.append(SentTask(name, args[0], task_id, queue))
+        sent.append(SentTask(name, args[0] if args else {}, task_id, queue))
 
     monkeypatch.setattr(app, "send_task", record)
     return sent
