@@ -169,6 +169,14 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
         )
         return changed == 1
 
+    def raise_priority(self, fold_id: int) -> bool:
+        """TODO -> TODO, to be sent once more and to the queue H; a fold that was started stays as it is.
+
+        Its task may lie in the queue L, too: whichever of the two is taken first holds the lease.
+        """
+        waiting = self.filter(pk=fold_id, priority=Priority.LOW, state=State.TODO, started_at=None)
+        return waiting.update(priority=Priority.HIGH, sent_at=None) == 1
+
     def fail(self, fold_ids: Sequence[int], outcome: Outcome, log_messages: str) -> int:
         """Any unfinished state -> ERROR, for a reason the master knows; returns how many were changed."""
         return (

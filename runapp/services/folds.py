@@ -1,6 +1,7 @@
 """Folds: what a caller posts is checked, written whole or not at all, and sent after commit."""
 
 import dataclasses
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from runapp import dispatch
 from runapp.content import content_hash
-from runapp.contract import Outcome, Priority, SplitState
+from runapp.contract import FINAL_STATES, Outcome, Priority, SplitState
 from runapp.encodings import DecompressedTooLarge, Indices, NotEncoded, decode_indices
 from runapp.errors import Conflict, InvalidInput, NotFound, SplitFailed, SplitNeverAsked, TooLarge
 from runapp.models import RawData, Submission, SubmissionFold
 from runapp.services.files import decode_files
 from runapp.services.submissions import submission_files_discard, submission_files_write, submission_row
+
+logger = logging.getLogger(__name__)
 
 FORCE_SUBMISSION = "submission"
 FORCE_FOLD = "submission_fold"
@@ -246,6 +249,31 @@ def fold_retrain(fold_id: int) -> SubmissionFold:
         raise Conflict(f"the data set of the fold {fold_id} was deleted")
     _check_split(raw_data, (_indices("train_is", fold.train_is), _indices("test_is", fold.test_is)))
     _start_anew(fold)
+    transaction.on_commit(lambda: release_folds([fold_id]))
+    fold.refresh_from_db()
+    return fold
+
+
+@transaction.atomic
+def fold_raise_priority(fold_id: int, *, by: User) -> SubmissionFold:
+    """Have a fold that waits taken before those of low priority; it is sent once more, to the queue H.
+
+    A fold of high priority is answered as it is.
+
+    Raises
+    ------
+    NotFound
+        If there is no such fold.
+    Conflict
+        If it runs already or is finished.
+    """
+    fold = _locked(fold_id)
+    if fold.priority == Priority.HIGH:
+        return fold
+    if not SubmissionFold.objects.raise_priority(fold_id):
+        what = f"is finished: {fold.state}" if fold.state in FINAL_STATES else "runs already"
+        raise Conflict(f"the fold {fold_id} {what}")
+    logger.info("the priority of the fold %s is raised by %s", fold_id, by.get_username())
     transaction.on_commit(lambda: release_folds([fold_id]))
     fold.refresh_from_db()
     return fold
