@@ -97,11 +97,13 @@ def read_labels(path: Path, target_column: str, n_rows: int) -> Labels:
     Raises
     ------
     CannotScore
-        If the file is not what the split wrote, or cannot be read.
+        If the file is not what the split wrote.
+    OSError
+        If it cannot be read now.
     """
     try:
         target = pd.read_csv(path, usecols=[target_column], nrows=n_rows + 1, low_memory=False)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise CannotScore(f"{path.name} of the split cannot be read: {error}") from None
     if len(target) != n_rows:
         raise CannotScore(f"{path.name} does not hold the {n_rows} rows of the split")
@@ -150,7 +152,7 @@ class Scoring:
 
         Raises
         ------
-        CannotScore
+        CannotScore, OSError
             As ``read_labels`` and ``Scoring``.
         """
         y_train, y_test = (

@@ -25,7 +25,11 @@ def describe_what_is_due() -> int:
     """Describe the current split of each data set that has one and is not described; returns how many."""
     n_described = 0
     for raw_data in RawData.objects.to_describe():
-        description = _described(raw_data)
+        try:
+            description = _described(raw_data)
+        except OSError as error:
+            logger.warning("data set %d cannot be read now, the sweep asks again: %s", raw_data.pk, error)
+            continue
         same_split = RawData.objects.filter(pk=raw_data.pk, split_task_id=raw_data.split_task_id)
         n_described += same_split.update(description=description, described_split=raw_data.split_task_id)
     return n_described
@@ -36,6 +40,7 @@ def _described(raw_data: RawData) -> dict[str, Any] | None:
 
     ``columns`` are names of columns, of which there are ``n_columns`` in all. ``target`` has counts of
     rows in ``train`` and ``test``: for each of ``classes``, or between each two of ``edges``.
+    Raises ``OSError`` if they cannot be read now.
     """
     folder = settings.ENVIRONMENT.dir_data / raw_data.split_folder
     try:
@@ -46,7 +51,7 @@ def _described(raw_data: RawData) -> dict[str, Any] | None:
         )
         classify = "classifier" in raw_data.elements
         target = _class_counts(y_train, y_test) if classify else _histograms(y_train, y_test)
-    except (CannotScore, OSError, ValueError, TypeError) as error:
+    except (CannotScore, ValueError, TypeError) as error:
         logger.warning("data set %d cannot be described: %s", raw_data.pk, error)
         return None
     return {

@@ -6,6 +6,7 @@ run twice, or at the same time, without harm.
 """
 
 import dataclasses
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ from runapp.scoring import MAX_NUMBERS, Bag, CannotScore, FoldScores, Scoring, m
 SLICE_SECONDS = 5.0
 #: After so long a worker that scores counts as gone, and another one scores.
 CLAIM_SECONDS = 120.0
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +57,8 @@ def score_what_is_due(*, slice_seconds: float = SLICE_SECONDS) -> int:
             continue
         try:
             n_submissions += _score_data_set(RawData.objects.get(pk=raw_data_id), deadline)
+        except OSError as error:
+            logger.warning("data set %d cannot be scored now, the sweep asks again: %s", raw_data_id, error)
         finally:
             RawData.objects.release_scoring(raw_data_id)
     return n_submissions
