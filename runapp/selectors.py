@@ -4,13 +4,11 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Count, F, Min, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, Min, Q, Sum
 from django.utils import timezone
 
 from runapp.contract import Priority, State
-from runapp.models import RawData, Submission, SubmissionFold
-from runapp.models.submission_fold import NO_FOLD_SCORES
+from runapp.models import RawData, SubmissionFold
 
 
 def folds_by_state() -> dict[str, int]:
@@ -72,26 +70,3 @@ def durations(bounds: Sequence[float]) -> dict[str, tuple[list[int], int, float]
         name: ([found[f"{name}_{i}"] for i in range(len(bounds))], found["n"], found[f"{name}_sum"] or 0.0)
         for name in ("train_time", "validation_time", "test_time", "total")
     }
-
-
-def ranking(raw_data: RawData) -> QuerySet[Submission]:
-    """The submissions on a data set with their owners and ``n_folds``, best mean validation score first."""
-    n_folds = (
-        SubmissionFold.objects.filter(databoard_s=OuterRef("pk"))
-        .order_by()
-        .values("databoard_s")
-        .annotate(n=Count("pk"))
-        .values("n")
-    )
-    return (
-        Submission.objects.filter(raw_data=raw_data)
-        .select_related("owner")
-        .annotate(n_folds=Coalesce(Subquery(n_folds), 0))
-        .order_by(F("validation_score_mean").desc(nulls_last=True), "pk")
-    )
-
-
-def scored_folds(raw_data: RawData) -> QuerySet[SubmissionFold]:
-    """The folds on a data set with their scores, by id."""
-    scores = ("databoard_sf_id", "databoard_s", "state", *NO_FOLD_SCORES)
-    return SubmissionFold.objects.filter(databoard_s__raw_data=raw_data).only(*scores)

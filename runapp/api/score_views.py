@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runapp import selectors
+from runapp import standings
 from runapp.api.serializers import (
     FoldScoreSerializer,
     RankedSubmissionSerializer,
@@ -20,7 +20,7 @@ from runapp.api.serializers import (
     RawDataSerializer,
 )
 from runapp.models import RawData, Submission, SubmissionFold
-from runapp.services.data import raw_data_change
+from runapp.services.data_changes import raw_data_change
 
 _INVALID = OpenApiResponse(description="a field is wrong: its name and why")
 _NOT_YOURS = OpenApiResponse(description="only its organizer and staff may change a data set")
@@ -75,7 +75,7 @@ class RankingList(_OfDataSet):
 
     def get_queryset(self) -> QuerySet[Submission]:
         visible = RawData.objects.ranking_visible_to(_user(self.request))
-        return selectors.ranking(get_object_or_404(visible, pk=self.kwargs["pk"]))
+        return standings.ranking(get_object_or_404(visible, pk=self.kwargs["pk"]))
 
 
 @extend_schema(responses={200: FoldScoreSerializer(many=True), 404: _UNKNOWN})
@@ -91,6 +91,6 @@ class FoldScoreList(_OfDataSet):
     def get_queryset(self) -> QuerySet[SubmissionFold]:
         user = _user(self.request)
         raw_data = get_object_or_404(RawData.objects.visible_to(user), pk=self.kwargs["pk"])
-        return selectors.scored_folds(raw_data).filter(
+        return standings.scored_folds(raw_data).filter(
             pk__in=SubmissionFold.objects.visible_to(user).order_by().values("pk")
         )

@@ -1,7 +1,6 @@
 """Data sets: upload, and the split into train and test."""
 
 import ast
-import difflib
 import re
 import shutil
 import uuid
@@ -15,8 +14,8 @@ from django.utils.text import slugify
 from runapp import dispatch
 from runapp.contract import SPECIFIC_FILE, SPECIFIC_FUNCTIONS, WORKFLOW_ELEMENTS
 from runapp.errors import InvalidInput
-from runapp.models import Ranking, RawData, Submission, SubmissionFold
-from runapp.models.submission import NO_SCORES
+from runapp.models import Ranking, RawData
+from runapp.services.data_changes import scorer_check, scores_drop
 from runapp.services.files import check_name, decode_files, write_folder
 from runapp.tables import TableError, check_table
 
@@ -96,68 +95,6 @@ def raw_data_create(
             raise _name_taken() from None
         raise
     return raw_data
-
-
-@transaction.atomic
-def raw_data_change(raw_data: RawData, **changes: str | int | None) -> RawData:
-    """Change what an organizer may change of a data set after the upload.
-
-    Parameters
-    ----------
-    changes
-        New values of ``scorer``, ``ranking`` and the limits in ``DATA_SET_LIMITS``. Limits hold for the
-        folds that are sent from now on. Where the scorer is another one, all scores are made anew.
-
-    Raises
-    ------
-    InvalidInput
-        Naming the field and what is wrong with it.
-    """
-    locked = RawData.objects.select_for_update(no_key=True, of=("self",)).get(pk=raw_data.pk)
-    new_scorer = changes.get("scorer", locked.scorer)
-    if new_scorer != locked.scorer:
-        scorer_check(str(new_scorer), custom=locked.custom)
-        scores_drop(locked)
-    for name, value in changes.items():
-        setattr(locked, name, value)
-    locked.save(update_fields=list(changes))
-    transaction.on_commit(dispatch.send_scoring, robust=True)
-    return locked
-
-
-def scorer_check(name: str, *, custom: bool) -> None:
-    """Refuse a scorer that scikit-learn does not have, or whose labels the master could not read.
-
-    Raises
-    ------
-    InvalidInput
-        Saying which scorers there are.
-    """
-    if not name:
-        return
-    if custom:
-        raise InvalidInput(
-            "scorer", f"a data set with a {SPECIFIC_FILE} has no labels that datarun could read: no scorer"
-        )
-    # Web processes need scikit-learn for nothing else, and start without it.
-    from sklearn.metrics import get_scorer_names
-
-    names = get_scorer_names()
-    if name not in names:
-        close = difflib.get_close_matches(name, names, n=5) or ["accuracy", "roc_auc", "r2"]
-        raise InvalidInput(
-            "scorer",
-            f"{name[:60]!r} is not a scorer of scikit-learn; known are, among others, {', '.join(close)}",
-        )
-
-
-def scores_drop(raw_data: RawData) -> None:
-    """Have all scores of a data set made anew, within a transaction that has locked its row."""
-    submissions = Submission.objects.filter(raw_data=raw_data)
-    # Whoever changes a submission with its folds locks it before them.
-    list(submissions.select_for_update(no_key=True, of=("self",)).order_by("pk").values_list("pk"))
-    submissions.update(**NO_SCORES)
-    SubmissionFold.objects.drop_scores(raw_data.pk)
 
 
 def _name_taken() -> InvalidInput:

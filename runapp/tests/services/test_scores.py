@@ -25,7 +25,8 @@ from runapp.exchange import Exchange
 from runapp.models import RawData, Submission, SubmissionFold
 from runapp.scoring import FoldScores
 from runapp.services import results
-from runapp.services.data import raw_data_change, split_ask
+from runapp.services.data import split_ask
+from runapp.services.data_changes import raw_data_change
 from runapp.services.folds import fold_retrain
 from runapp.services.scores import score_what_is_due
 from runapp.tests import factories
