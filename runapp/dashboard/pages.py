@@ -18,6 +18,8 @@ class Page:
 
 PAGES = (
     Page("overview", "Overview"),
+    Page("submissions", "Submissions"),
+    Page("runner-list", "Runners"),
     Page("docs", "API"),
     Page("admin:index", "Admin", for_staff=True),
 )

@@ -2,8 +2,18 @@
 
 from django.urls import path
 
-from runapp.dashboard import views
+from runapp.dashboard import folds, submissions
+from runapp.dashboard.overview import overview
+from runapp.dashboard.predictions import predictions_file
+from runapp.dashboard.runner_list import runner_list
 
 urlpatterns = [
-    path("", views.overview, name="overview"),
+    path("", overview, name="overview"),
+    path("runners/", runner_list, name="runner-list"),
+    path("submissions/", submissions.submission_list, name="submissions"),
+    path("submissions/<int:pk>/", submissions.submission_page, name="submission"),
+    path("submissions/<int:pk>/<str:name>/", folds.submission_action, name="submission-action"),
+    path("folds/<int:pk>/", folds.fold_page, name="fold"),
+    path("folds/<int:pk>/<str:name>/", folds.fold_action, name="fold-action"),
+    path("folds/<int:pk>/<str:part>-predictions.<str:kind>", predictions_file, name="predictions-file"),
 ]

@@ -351,3 +351,7 @@ class SubmissionFold(models.Model):
 
     def __str__(self) -> str:
         return f"fold {self.pk}"
+
+    @property
+    def peak_memory_kb(self) -> float:
+        return max(self.train_memory, self.test_memory)

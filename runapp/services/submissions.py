@@ -45,13 +45,18 @@ def submission_row(
     return submission
 
 
+def submission_folder(submission: Submission) -> Path:
+    """The folder of a submission's files."""
+    return Path(settings.ENVIRONMENT.dir_submission / (submission.files_path or ""))
+
+
 def submission_files_write(submission: Submission, files: Mapping[str, bytes]) -> Path | None:
     """Write a submission's files, as the last step of the transaction that writes its row.
 
     The folder is named by its content: an earlier version stays untouched for whoever reads it.
     Returns the folder, or None if it was there before. Raises ``OSError`` with nothing left behind.
     """
-    folder = Path(settings.ENVIRONMENT.dir_submission / (submission.files_path or ""))
+    folder = submission_folder(submission)
     return folder if write_folder(folder, files) else None
 
 

@@ -1,14 +1,12 @@
 // Draws the tables marked with data-chart: the table is the truth, the drawing is made from it.
 //
-//   <figure><div class="plot" id="..."></div>
-//   <details><summary>As a table</summary><table data-chart="stacks|lines|points" data-plot="id of the div">
-//
-// The first column is x (data-x="time": a <time datetime>), each further one a series whose heading names
-// its colour by data-colour, a custom property of the style sheet.
+//   <div class="plot" id="ID" data-kind="stacks|points|lines"></div>
+//   <table data-chart>: the first column is x; a heading with data-plot="ID" and data-colour, a custom
+//   property of the style sheet, makes its column a series. A cell's number is its data-value or its text.
 "use strict";
 (() => {
+  const HEIGHT = 180;
   const drawn = new Map();
-  const HEIGHT = 190;
 
   const colour = (name) => {
     const probe = document.createElement("span");
@@ -19,98 +17,99 @@
     return found;
   };
 
-  const value = (cell) => {
-    const time = cell.querySelector("time");
-    if (time) return Date.parse(time.dateTime) / 1000;
-    const text = cell.dataset.value ?? cell.textContent;
-    const number = Number.parseFloat(text);
-    return Number.isNaN(number) ? null : number;
+  const numberOf = (cell) => {
+    const number = Number.parseFloat(cell.dataset.value ?? cell.textContent);
+    return Number.isNaN(number) ? null : number / Number(cell.dataset.divide ?? 1);
   };
 
-  const read = (table) => {
-    const headings = [...table.tHead.rows[0].cells];
+  const read = (table, headings) => {
     const rows = [...table.tBodies[0].rows];
-    const columns = headings.map((_, i) => rows.map((row) => value(row.cells[i])));
-    return { headings, columns };
-  };
-
-  // Series on top of one another: each drawn from zero to the sum of itself and those below, highest first.
-  const stacked = (columns) => {
-    const sums = columns[0].map(() => 0);
-    const tops = columns.slice(1).map((column) =>
-      column.map((number, i) => {
-        sums[i] += number ?? 0;
-        return sums[i];
-      }),
-    );
-    return [columns[0], ...tops.reverse()];
-  };
-
-  const seriesOf = (kind, heading, own) => {
-    const stroke = colour(heading.dataset.colour);
-    const shared = { label: heading.textContent, stroke, value: (_, __, ___, i) => (i == null ? "–" : own(i)) };
-    if (kind === "stacks")
-      return { ...shared, fill: stroke, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.8, 40], align: 1 }) };
-    if (kind === "points") return { ...shared, paths: () => null, points: { show: true, size: 6, fill: stroke } };
-    return { ...shared, width: 2, spanGaps: false, points: { show: true, size: 5, fill: stroke } };
-  };
-
-  const text = (table, i, column) => table.tBodies[0].rows[i]?.cells[column]?.textContent.trim() || "–";
-
-  const options = (table, headings, kind, width) => {
-    const isTime = headings[0].dataset.x === "time";
-    const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
-    const order = headings.slice(1).map((heading, i) => ({ heading, column: i + 1 }));
-    if (kind === "stacks") order.reverse();
+    const times = rows.map((row) => row.cells[0].querySelector("time"));
+    const isTime = table.tHead.rows[0].cells[0].dataset.x === "time";
     return {
-      width,
-      height: HEIGHT,
-      ms: 1e-3,
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-      cursor: { drag: { x: false, y: false }, points: { show: false } },
-      scales: { x: { time: isTime }, y: { range: (_, __, highest) => [0, Math.max(highest * 1.08, table.dataset.least ? Number(table.dataset.least) : 1e-6)] } },
-      axes: [
-        { ...axis, grid: { show: false }, ...(isTime ? {} : { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }) },
-        { ...axis, size: 55, label: undefined },
-      ],
-      series: [
-        { label: headings[0].textContent, value: (_, __, ___, i) => (i == null ? "–" : text(table, i, 0)) },
-        ...order.map(({ heading, column }) => seriesOf(kind, heading, (i) => text(table, i, column))),
-      ],
+      isTime,
+      texts: rows.map((row) => row.cells[0].textContent.trim()),
+      x: rows.map((_, i) => (isTime ? Date.parse(times[i].dateTime) / 1000 : i)),
+      series: headings.map((heading) => ({
+        label: heading.textContent,
+        colour: colour(heading.dataset.colour),
+        numbers: rows.map((row) => numberOf(row.cells[heading.cellIndex])),
+        texts: rows.map((row) => row.cells[heading.cellIndex].textContent.trim() || "–"),
+      })),
     };
   };
 
-  const draw = (table) => {
-    const place = document.getElementById(table.dataset.plot);
-    if (!place || !table.tBodies[0].rows.length) return;
-    const { headings, columns } = read(table);
-    const kind = table.dataset.chart;
-    const data = kind === "stacks" ? stacked(columns) : columns;
-    const content = JSON.stringify(columns);
+  // On top of one another: each series reaches from zero to its sum with those below it, the highest drawn first.
+  const stacked = (series) => {
+    const sums = series[0].numbers.map(() => 0);
+    return series
+      .map((one) => ({ ...one, numbers: one.numbers.map((number, i) => (sums[i] += number ?? 0)) }))
+      .reverse();
+  };
+
+  const drawnSeries = (kind, one) => {
+    const shared = { label: one.label, stroke: one.colour, value: (_, __, ___, i) => (i == null ? "–" : one.texts[i]) };
+    if (kind === "stacks")
+      return { ...shared, fill: one.colour, width: 0, points: { show: false }, paths: uPlot.paths.bars({ size: [0.75, 28] }) };
+    const points = { show: true, size: 5, fill: one.colour, stroke: one.colour };
+    return kind === "points" ? { ...shared, paths: () => null, points } : { ...shared, width: 2, points };
+  };
+
+  const options = (kind, { isTime, texts, x, series }, width) => {
+    const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    const margin = isTime ? (x[1] - x[0]) * 0.6 : 0.6;
+    const name = (at) => (Number.isInteger(at) ? (texts[at] ?? "") : "");
+    return {
+      width,
+      height: HEIGHT,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      cursor: { drag: { x: false, y: false }, points: { show: false } },
+      scales: {
+        x: { time: isTime, range: () => [x[0] - margin, x[x.length - 1] + margin] },
+        y: { range: (_, __, highest) => [0, highest > 0 ? highest * 1.1 : 1] },
+      },
+      axes: [
+        { ...axis, grid: { show: false }, ...(isTime ? { values: "{HH}:{mm}" } : { incrs: [1, 2, 5, 10, 20, 50, 100], values: (_, splits) => splits.map(name) }) },
+        { ...axis, size: 52 },
+      ],
+      series: [{ label: "", value: (_, __, ___, i) => (i == null ? "–" : texts[i]) }, ...series.map((one) => drawnSeries(kind, one))],
+    };
+  };
+
+  const draw = (place, table, headings) => {
+    const found = read(table, headings);
+    const kind = place.dataset.kind;
+    const content = JSON.stringify([found.texts, found.series]);
     const known = drawn.get(place.id);
-    if (known && known.content === content && place.contains(known.plot.root)) return;
-    if (known) known.plot.destroy();
-    place.replaceChildren();
-    place.setAttribute("aria-hidden", "true");
-    place.style.display = "block";
-    const plot = new uPlot(options(table, headings, kind, place.clientWidth), data, place);
-    place.style.display = "";
+    if (known?.content === content && place.contains(known.plot.root)) return;
+    known?.plot.destroy();
+    if (kind === "stacks") found.series = stacked(found.series);
+    const plot = new uPlot(options(kind, found, place.clientWidth), [found.x, ...found.series.map((one) => one.numbers)], place);
+    plot.root.setAttribute("aria-hidden", "true"); // the table says it all
     drawn.set(place.id, { plot, content });
   };
 
-  const drawAll = () => document.querySelectorAll("table[data-chart]").forEach(draw);
-  const anew = () => {
-    drawn.forEach(({ plot }) => plot.destroy());
-    drawn.clear();
-    drawAll();
+  const drawAll = () => {
+    document.querySelectorAll("table[data-chart]").forEach((table) => {
+      if (table.tBodies[0].rows.length < 2) return;
+      const headings = [...table.tHead.rows[0].cells].filter((cell) => cell.dataset.plot);
+      new Set(headings.map((cell) => cell.dataset.plot)).forEach((id) => {
+        const place = document.getElementById(id);
+        if (place) draw(place, table, headings.filter((cell) => cell.dataset.plot === id));
+      });
+    });
   };
 
   document.addEventListener("DOMContentLoaded", drawAll);
   document.addEventListener("htmx:afterSettle", drawAll);
-  document.addEventListener("theme-changed", anew);
+  document.addEventListener("theme-changed", () => {
+    drawn.forEach(({ plot }) => plot.destroy());
+    drawn.clear();
+    drawAll();
+  });
   let waiting;
   window.addEventListener("resize", () => {
     clearTimeout(waiting);
-    waiting = setTimeout(() => drawn.forEach(({ plot }) => plot.setSize({ width: plot.root.parentElement.clientWidth, height: HEIGHT })), 100);
+    waiting = setTimeout(() => drawn.forEach(({ plot }, id) => plot.setSize({ width: document.getElementById(id).clientWidth, height: HEIGHT })), 100);
   });
 })();

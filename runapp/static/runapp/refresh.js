@@ -6,6 +6,11 @@
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
     !(name === "open" && node instanceof HTMLDetailsElement) && !keeps(node);
 
+  // Nobody looks: nothing is asked for.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && event.detail.requestConfig.triggeringEvent === undefined) event.preventDefault();
+  });
+
   // A page that was left open over an upgrade or a log-out is led to where it belongs.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const answered = event.detail.xhr.responseURL;
