@@ -46,6 +46,7 @@ class Progress:
     """How far folds are, and what those that were tested took: seconds and kB."""
 
     by_state: dict[str, int] = dataclasses.field(default_factory=lambda: dict.fromkeys(map(str, State), 0))
+    n_running: int = 0
     failures: dict[str, int] = dataclasses.field(default_factory=dict)
     mean_train_time: float | None = None
     mean_test_time: float | None = None
@@ -56,13 +57,10 @@ class Progress:
     def n_folds(self) -> int:
         return sum(self.by_state.values())
 
-    @property
-    def n_finished(self) -> int:
-        return self.by_state[State.TESTED] + self.by_state[State.ERROR]
-
     def add(self, row: Mapping[str, Any]) -> None:
         """Count the folds of one state and outcome."""
         self.by_state[row["state"]] += row["n"]
+        self.n_running += 0 if row["outcome"] else row["n_started"]
         if row["state"] == State.ERROR:
             self.failures[row["outcome"]] = self.failures.get(row["outcome"], 0) + row["n"]
         if row["outcome"] == Outcome.OK:
@@ -72,6 +70,7 @@ class Progress:
 
 _MEASURES = {
     "n": Count("pk"),
+    "n_started": Count("started_at"),
     "train_time": Avg("train_time"),
     "test_time": Avg("test_time"),
     "memory": Avg("train_memory"),
