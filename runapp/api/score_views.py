@@ -7,7 +7,6 @@ from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics
-from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -44,13 +43,12 @@ class RawDataChange(APIView):
         With another scorer all scores are made anew, in the background. Limits hold for the folds that
         are sent to a runner from now on.
         """
-        raw_data = get_object_or_404(RawData.objects.visible_to(_user(request)), pk=pk)
-        if not RawData.objects.changeable_by(_user(request)).filter(pk=pk).exists():
-            raise PermissionDenied("only the organizer of a data set and staff may change it")
+        visible = RawData.objects.visible_to(_user(request)).with_shows_details(_user(request))
+        raw_data = get_object_or_404(visible, pk=pk)
         serializer = RawDataChangeSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        changed = raw_data_change(raw_data, **serializer.validated_data)
-        return Response(RawDataSerializer(changed).data)
+        raw_data_change(raw_data, by=_user(request), **serializer.validated_data)
+        return Response(RawDataSerializer(visible.get(pk=pk)).data)
 
 
 class _OfDataSet(generics.ListAPIView[Any]):

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from runapp.contract import DATA_SET_LIMITS, Priority
-from runapp.models import Ranking, RawData, Submission, SubmissionFold
+from runapp.models import PRIORITY_CHOICES, Ranking, RawData, Submission, SubmissionFold
 from runapp.models.submission import SCORE_FIELDS
 from runapp.models.submission_fold import NO_FOLD_SCORES
 
@@ -51,8 +51,14 @@ def _shape_field() -> serializers.ListField:
     return serializers.ListField(child=serializers.IntegerField(), allow_null=True, read_only=True)
 
 
+#: What only the organizer of a data set and staff are told of it; to others these fields are empty.
+_ORGANIZERS_FIELDS = {
+    "files_path": "", "split_task_id": "", "split_log": "", "held_out_test": None, "random_state": None,
+}  # fmt: skip
+
+
 class RawDataSerializer(serializers.ModelSerializer[RawData]):
-    """A data set."""
+    """A data set of ``with_shows_details``."""
 
     class Meta:
         model = RawData
@@ -62,6 +68,10 @@ class RawDataSerializer(serializers.ModelSerializer[RawData]):
             "n_train_rows", "n_test_rows", "scorer", "ranking", *DATA_SET_LIMITS,
         )  # fmt: skip
         read_only_fields = fields
+
+    def to_representation(self, instance: RawData) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(instance)
+        return shown if instance.shows_details else shown | _ORGANIZERS_FIELDS
 
 
 class RawDataCreateSerializer(serializers.Serializer[Any]):
@@ -233,7 +243,7 @@ class SubmissionFoldCreateSerializer(serializers.Serializer[Any]):
     databoard_s_id = _id_field(help_text="id of the submission, chosen by the caller")
     train_is = serializers.CharField(help_text="training indices: base64(zlib(little-endian int64))")
     test_is = serializers.CharField(help_text="test indices, encoded likewise")
-    priority = serializers.ChoiceField(choices=[p.value for p in Priority], default=Priority.LOW.value)
+    priority = serializers.ChoiceField(choices=PRIORITY_CHOICES, default=Priority.LOW.value)
     raw_data = _id_field(
         required=False, allow_null=True, help_text="the data set, where the submission is new"
     )
@@ -245,6 +255,12 @@ class SubmissionFoldCreateSerializer(serializers.Serializer[Any]):
         max_length=100,
         help_text="comma-separated: submission_fold trains a known fold anew, submission replaces its files",
     )
+
+
+class PrioritySerializer(serializers.Serializer[Any]):
+    """The queue that a fold is to wait in."""
+
+    priority = serializers.ChoiceField(choices=PRIORITY_CHOICES)
 
 
 class PredictionListSerializer(serializers.Serializer[Any]):

@@ -60,7 +60,7 @@ def data_set_settings(request: HttpRequest, pk: int) -> HttpResponse:
     form = DataSetForm(request.POST or None, initial={name: getattr(data, name) for name in names})
     if request.method == "POST" and form.is_valid():
         try:
-            raw_data_change(data, **form.cleaned_data)
+            raw_data_change(data, by=user_of(request), **form.cleaned_data)
         except InvalidInput as error:
             form.add_error(error.field, error.message)
         else:

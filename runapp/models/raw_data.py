@@ -5,7 +5,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
@@ -45,6 +45,11 @@ class RawDataQuerySet(models.QuerySet["RawData"]):
         if is_staff(person):
             return self.all()
         return self.filter(owner=person.pk) if person.is_authenticated else self.none()
+
+    def with_shows_details(self, person: Person) -> Self:
+        """The same rows, each with ``shows_details``: whether somebody may see its details."""
+        shown = RawData.objects.details_visible_to(person).order_by().filter(pk=OuterRef("pk"))
+        return self.annotate(shows_details=Exists(shown))
 
     def changeable_by(self, person: Person) -> Self:
         """Those that somebody may have split."""
@@ -204,6 +209,8 @@ class RawData(models.Model):
     )
 
     objects = RawDataQuerySet.as_manager()
+    #: Set by ``with_shows_details``.
+    shows_details: bool
 
     class Meta:
         verbose_name = "data set"

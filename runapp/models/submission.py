@@ -5,7 +5,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from runapp.models.raw_data import RawData
@@ -24,6 +24,12 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
         if is_staff(person):
             return self.all()
         return self._concerning(person) if may(person, CHANGE_SUBMISSION) else self.none()
+
+    def with_is_own(self, person: Person) -> Self:
+        """The same rows, each with ``is_own``: whether somebody may change it."""
+        return self.annotate(
+            is_own=Exists(Submission.objects.changeable_by(person).filter(pk=OuterRef("pk")))
+        )
 
     def _concerning(self, person: Person) -> Self:
         if not person.is_authenticated:
@@ -86,6 +92,8 @@ class Submission(models.Model):
     )
 
     objects = SubmissionQuerySet.as_manager()
+    #: Set by ``with_is_own``.
+    is_own: bool
 
     class Meta:
         ordering = ("databoard_s_id",)

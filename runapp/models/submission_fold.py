@@ -7,7 +7,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
@@ -68,6 +68,12 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             return self.all()
         theirs = Submission.objects.changeable_by(person).order_by().values("pk")
         return self.filter(databoard_s__in=theirs)
+
+    def with_is_own(self, person: Person) -> Self:
+        """The same rows, each with ``is_own``: whether somebody may change it."""
+        return self.annotate(
+            is_own=Exists(SubmissionFold.objects.changeable_by(person).filter(pk=OuterRef("pk")))
+        )
 
     def handed_out_to(self, person: Person) -> Self:
         """Those whose results wait for this caller: who posted a fold gets it, staff what nobody posted.
@@ -184,6 +190,11 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             .unfinished()
             .update(state=State.ERROR, outcome=outcome, log_messages=log_messages, saved_at=timezone.now())
         )
+
+    def queue_anew(self, fold_id: int, *, priority: Priority, task_id: str) -> bool:
+        """TODO and not started -> TODO to be sent to another queue, with a fresh task."""
+        waiting = self.filter(pk=fold_id, state=State.TODO, started_at=None)
+        return waiting.update(priority=priority, task_id=task_id, sent_at=None) == 1
 
     def start_anew(self, fold_id: int, *, task_id: str) -> None:
         """Any state -> TODO with a fresh task: nothing that the former task still brings is accepted."""
@@ -307,6 +318,8 @@ class SubmissionFold(models.Model):
     saved_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = SubmissionFoldQuerySet.as_manager()
+    #: Set by ``with_is_own``.
+    is_own: bool
 
     class Meta:
         verbose_name = "submission on a fold"

@@ -13,8 +13,10 @@ from django.utils.text import slugify
 
 from runapp import dispatch
 from runapp.contract import SPECIFIC_FILE, SPECIFIC_FUNCTIONS, WORKFLOW_ELEMENTS
-from runapp.errors import InvalidInput
+from runapp.errors import Forbidden, InvalidInput
 from runapp.models import Ranking, RawData
+from runapp.models.rights import ADD_DATA, UPLOAD_CODE
+from runapp.services.accounts import permission_check
 from runapp.services.data_changes import scorer_check, scores_drop
 from runapp.services.files import check_name, decode_files, write_folder
 from runapp.tables import TableError, check_table
@@ -54,9 +56,14 @@ def raw_data_create(
 
     Raises
     ------
+    Forbidden
+        If the owner may not upload data sets, or not one with a ``.py``.
     InvalidInput, TooLarge
         Naming the field and what is wrong with it.
     """
+    permission_check(owner, ADD_DATA, to="upload data sets")
+    if any(file_name.endswith(".py") for file_name in files):
+        permission_check(owner, UPLOAD_CODE, to="upload data sets with code")
     check_name(name, field="name")
     if RawData.objects.filter(name=name).exists():
         raise _name_taken()
@@ -181,21 +188,33 @@ def _outermost(tree: ast.Module) -> Iterator[ast.AST]:
             waiting.extend(ast.iter_child_nodes(node))
 
 
-def split_ask(*, raw_data: RawData, held_out_test: float, random_state: int) -> str:
-    """Have a standard data set split; returns the task's id. An earlier split is replaced."""
+def split_ask(*, raw_data: RawData, held_out_test: float, random_state: int, by: User) -> str:
+    """Have a standard data set split; returns the task's id. An earlier split is replaced.
+
+    Raises
+    ------
+    Forbidden
+        If the data set is another organizer's.
+    InvalidInput
+        If it is a custom one.
+    """
+    _check_changeable(raw_data, by)
     if raw_data.custom:
         raise InvalidInput("raw_data_id", f"this data set has a {SPECIFIC_FILE}; use rawdata/customsplit/")
     return _ask(raw_data, held_out_test=held_out_test, random_state=random_state)
 
 
-def custom_split_ask(*, raw_data: RawData) -> str:
+def custom_split_ask(*, raw_data: RawData, by: User) -> str:
     """Have a custom data set prepared by its own functions; returns the task's id.
 
     Raises
     ------
+    Forbidden
+        If the data set is another organizer's.
     InvalidInput
-        If the data set is a standard one, or a function is missing.
+        If it is a standard one, or a function is missing.
     """
+    _check_changeable(raw_data, by)
     if not raw_data.custom:
         raise InvalidInput("raw_data_id", f"this data set has no {SPECIFIC_FILE}; use rawdata/split/")
     names = _specific_names(
@@ -204,6 +223,11 @@ def custom_split_ask(*, raw_data: RawData) -> str:
     if names is not None and (missing := [name for name in SPECIFIC_FUNCTIONS if name not in names]):
         raise InvalidInput("raw_data_id", f"{SPECIFIC_FILE} does not define {', '.join(missing)}")
     return _ask(raw_data, held_out_test=None, random_state=None)
+
+
+def _check_changeable(raw_data: RawData, by: User) -> None:
+    if not RawData.objects.changeable_by(by).filter(pk=raw_data.pk).exists():
+        raise Forbidden(f"the data set {raw_data.name} may be split by its organizer and by staff")
 
 
 def _ask(raw_data: RawData, *, held_out_test: float | None, random_state: int | None) -> str:

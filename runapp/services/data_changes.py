@@ -2,17 +2,18 @@
 
 import difflib
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from runapp import dispatch
 from runapp.contract import SPECIFIC_FILE
-from runapp.errors import InvalidInput
+from runapp.errors import Forbidden, InvalidInput
 from runapp.models import RawData, Submission, SubmissionFold
 from runapp.models.submission import NO_SCORES
 
 
 @transaction.atomic
-def raw_data_change(raw_data: RawData, **changes: str | int | None) -> RawData:
+def raw_data_change(raw_data: RawData, *, by: User, **changes: str | int | None) -> RawData:
     """Change what an organizer may change of a data set after the upload.
 
     Parameters
@@ -23,9 +24,12 @@ def raw_data_change(raw_data: RawData, **changes: str | int | None) -> RawData:
 
     Raises
     ------
+    Forbidden
+        If the data set is another organizer's.
     InvalidInput
         Naming the field and what is wrong with it.
     """
+    data_changeable_check(raw_data, by)
     locked = RawData.objects.select_for_update(no_key=True, of=("self",)).get(pk=raw_data.pk)
     new_scorer = changes.get("scorer", locked.scorer)
     if new_scorer != locked.scorer:
@@ -36,6 +40,12 @@ def raw_data_change(raw_data: RawData, **changes: str | int | None) -> RawData:
     locked.save(update_fields=list(changes))
     transaction.on_commit(dispatch.send_scoring, robust=True)
     return locked
+
+
+def data_changeable_check(raw_data: RawData, by: User) -> None:
+    """Raise Forbidden unless somebody may change a data set."""
+    if not RawData.objects.changeable_by(by).filter(pk=raw_data.pk).exists():
+        raise Forbidden(f"the data set {raw_data.name} may be changed by its organizer and by staff")
 
 
 def scorer_check(name: str, *, custom: bool) -> None:

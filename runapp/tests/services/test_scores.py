@@ -27,7 +27,7 @@ from runapp.scoring import FoldScores
 from runapp.services import results
 from runapp.services.data import split_ask
 from runapp.services.data_changes import raw_data_change
-from runapp.services.folds import fold_retrain
+from runapp.services.fold_changes import fold_retrain
 from runapp.services.scores import score_what_is_due
 from runapp.tests import factories
 from runapp.tests.conftest import SentTask
@@ -43,8 +43,10 @@ class SplitData:
     def __init__(self, folder: Path, frame: pd.DataFrame, target: str, element: str, scorer: str) -> None:
         self.train, self.test = train_test_split(frame, test_size=0.2, random_state=57)
         self.target = target
+        self.organizer = factories.make_account("grace")
         self.raw_data = factories.make_raw_data(
             target_column=target, workflow_elements=element, scorer=scorer, files_path="data-0",
+            owner=self.organizer,
             n_train_rows=len(self.train), n_test_rows=len(self.test),
         )  # fmt: skip
         place = folder / self.raw_data.split_folder
@@ -297,7 +299,7 @@ def test_a_scorer_that_is_changed_has_all_scores_made_anew(iris: Callable[..., S
     score_what_is_due()
     before = Submission.objects.get().bagged_test_score
 
-    raw_data_change(data.raw_data, scorer="neg_log_loss")
+    raw_data_change(data.raw_data, by=data.organizer, scorer="neg_log_loss")
 
     assert Submission.objects.get().bagged_test_score is None
     assert not SubmissionFold.objects.exclude(test_score=None).exists()
@@ -313,7 +315,7 @@ def test_without_a_scorer_nothing_is_scored(iris: Callable[..., SplitData]) -> N
     data = iris("accuracy")
     data.trained_fold(LogisticRegression(max_iter=1000), *cv_folds(data)[0])
     score_what_is_due()
-    raw_data_change(data.raw_data, scorer="")
+    raw_data_change(data.raw_data, by=data.organizer, scorer="")
 
     assert score_what_is_due() == 0
     assert SubmissionFold.objects.get().test_score is None
@@ -326,7 +328,7 @@ def test_scores_of_a_scorer_that_was_changed_meanwhile_are_not_written(
     data.trained_fold(LogisticRegression(max_iter=1000), *cv_folds(data)[0])
 
     def change_meanwhile(*_: object) -> FoldScores:
-        raw_data_change(data.raw_data, scorer="f1_macro")
+        raw_data_change(data.raw_data, by=data.organizer, scorer="f1_macro")
         return FoldScores.none("")
 
     monkeypatch.setattr("runapp.scoring.Scoring.score_bag", change_meanwhile)
@@ -380,7 +382,7 @@ def test_a_fold_that_is_trained_anew_has_no_scores_until_it_is_finished(
     fold = data.trained_fold(LogisticRegression(max_iter=1000), *cv_folds(data)[0])
     score_what_is_due()
 
-    fold_retrain(fold.pk)
+    fold_retrain(fold.pk, by=data.organizer)
 
     fold.refresh_from_db()
     assert (fold.validation_score, fold.test_score, fold.scored_with) == (None, None, "")
@@ -397,7 +399,7 @@ def test_folds_of_an_earlier_split_are_not_compared_with_the_labels_of_the_new_o
     )
     score_what_is_due()
     task_id = data.raw_data.split_task_id
-    split_ask(raw_data=data.raw_data, held_out_test=0.2, random_state=57)
+    split_ask(raw_data=data.raw_data, by=data.organizer, held_out_test=0.2, random_state=57)
     fold.refresh_from_db()
     assert fold.test_score is None
     assert score_what_is_due() == 0
