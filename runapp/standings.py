@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import Avg, Count, F, Max, OuterRef, QuerySet, Subquery
+from django.db.models import Avg, Count, Exists, F, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from runapp.contract import Outcome, State
@@ -18,8 +18,11 @@ RANKED_BY = (
 )  # fmt: skip
 
 
-def ranking(raw_data: RawData, *, by: str = RANKED_BY[0]) -> QuerySet[Submission]:
-    """The submissions on a data set with their owners and ``n_folds``, best first ``by`` one of RANKED_BY."""
+def ranking(raw_data: RawData, person: Person, *, by: str = RANKED_BY[0]) -> QuerySet[Submission]:
+    """All submissions on a data set with their owners, best first ``by`` one of RANKED_BY.
+
+    Each has ``n_folds``, and ``is_seen``: whether somebody may see more of it than its place.
+    """
     n_folds = (
         SubmissionFold.objects.filter(databoard_s=OuterRef("pk"))
         .order_by()
@@ -27,10 +30,11 @@ def ranking(raw_data: RawData, *, by: str = RANKED_BY[0]) -> QuerySet[Submission
         .annotate(n=Count("pk"))
         .values("n")
     )
+    seen = Submission.objects.visible_to(person).order_by().filter(pk=OuterRef("pk"))
     return (
         Submission.objects.filter(raw_data=raw_data)
         .select_related("owner")
-        .annotate(n_folds=Coalesce(Subquery(n_folds), 0))
+        .annotate(n_folds=Coalesce(Subquery(n_folds), 0), is_seen=Exists(seen))
         .order_by(F(by).desc(nulls_last=True), "pk")
     )
 

@@ -64,16 +64,18 @@ class _OfDataSet(generics.ListAPIView[Any]):
 class RankingList(_OfDataSet):
     """The submissions on a data set with their scores, the best first by the mean of their validation scores.
 
-    Test scores are null for who may not see them. Where the organizer hides the ranking, or named no
-    scorer, there is none.
+    Of submissions that you may not see there are the names of their owners and the scores alone. Test scores
+    are null for who may not see them. Where the organizer hides the ranking, or named no scorer, there is
+    no ranking.
     """
 
     serializer_class = RankedSubmissionSerializer
     filter_backends = ()
 
     def get_queryset(self) -> QuerySet[Submission]:
-        visible = RawData.objects.ranking_visible_to(_user(self.request))
-        return standings.ranking(get_object_or_404(visible, pk=self.kwargs["pk"]))
+        user = _user(self.request)
+        visible = RawData.objects.ranking_visible_to(user)
+        return standings.ranking(get_object_or_404(visible, pk=self.kwargs["pk"]), user)
 
 
 @extend_schema(responses={200: FoldScoreSerializer(many=True), 404: _UNKNOWN})

@@ -185,7 +185,9 @@ class RankedSubmissionSerializer(_ScoresSerializer):
     owner = serializers.CharField(
         source="owner.username", default=None, allow_null=True, help_text="name of who sent it"
     )
+    databoard_s_id = serializers.IntegerField(allow_null=True, help_text="its id, if you may see it")
     n_folds = serializers.IntegerField(help_text="its folds, finished or not")
+    bagged_validation_note = serializers.CharField(allow_null=True, help_text="why it has none")
     bagged_test_note = serializers.CharField(allow_null=True, help_text="why it has none")
 
     class Meta:
@@ -195,6 +197,11 @@ class RankedSubmissionSerializer(_ScoresSerializer):
             "bagged_validation_note", "bagged_test_note",
         )  # fmt: skip
         read_only_fields = fields
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        values = super().to_representation(instance)
+        hidden = () if instance.is_seen else ("databoard_s_id", "bagged_validation_note", "bagged_test_note")
+        return values | dict.fromkeys(hidden)
 
 
 class FoldScoreSerializer(_ScoresSerializer):

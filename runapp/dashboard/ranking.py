@@ -41,9 +41,8 @@ def ranking_page(request: HttpRequest, pk: int) -> HttpResponse:
     columns = {name: words for name, words in _HEADINGS.items() if shows_test_scores or "test" not in name}
     by = request.GET.get("by", "")
     by = by if by in columns else standings.RANKED_BY[0]
-    page = Paginator(standings.ranking(data, by=by), _PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(standings.ranking(data, user, by=by), _PER_PAGE).get_page(request.GET.get("page"))
     shown = list(page)
-    own = Submission.objects.visible_to(user).filter(pk__in=[submission.pk for submission in shown])
     context = {
         "data": data,
         "page": page,
@@ -55,7 +54,6 @@ def ranking_page(request: HttpRequest, pk: int) -> HttpResponse:
                 zip(shown, _intervals(shown), strict=True), page.start_index()
             )
         ],
-        "own": set(own.values_list("pk", flat=True)),
         "page_query": f"by={by}&",
         "shows_test_scores": shows_test_scores,
     }

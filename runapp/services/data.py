@@ -13,11 +13,11 @@ from django.utils.text import slugify
 
 from runapp import dispatch
 from runapp.contract import SPECIFIC_FILE, SPECIFIC_FUNCTIONS, WORKFLOW_ELEMENTS
-from runapp.errors import Forbidden, InvalidInput
+from runapp.errors import InvalidInput
 from runapp.models import Ranking, RawData
 from runapp.models.rights import ADD_DATA, UPLOAD_CODE
 from runapp.services.accounts import permission_check
-from runapp.services.data_changes import scorer_check, scores_drop
+from runapp.services.data_changes import data_changeable_check, scorer_check, scores_drop
 from runapp.services.files import check_name, decode_files, write_folder
 from runapp.tables import TableError, check_table
 
@@ -198,7 +198,7 @@ def split_ask(*, raw_data: RawData, held_out_test: float, random_state: int, by:
     InvalidInput
         If it is a custom one.
     """
-    _check_changeable(raw_data, by)
+    data_changeable_check(raw_data, by)
     if raw_data.custom:
         raise InvalidInput("raw_data_id", f"this data set has a {SPECIFIC_FILE}; use rawdata/customsplit/")
     return _ask(raw_data, held_out_test=held_out_test, random_state=random_state)
@@ -214,7 +214,7 @@ def custom_split_ask(*, raw_data: RawData, by: User) -> str:
     InvalidInput
         If it is a standard one, or a function is missing.
     """
-    _check_changeable(raw_data, by)
+    data_changeable_check(raw_data, by)
     if not raw_data.custom:
         raise InvalidInput("raw_data_id", f"this data set has no {SPECIFIC_FILE}; use rawdata/split/")
     names = _specific_names(
@@ -223,11 +223,6 @@ def custom_split_ask(*, raw_data: RawData, by: User) -> str:
     if names is not None and (missing := [name for name in SPECIFIC_FUNCTIONS if name not in names]):
         raise InvalidInput("raw_data_id", f"{SPECIFIC_FILE} does not define {', '.join(missing)}")
     return _ask(raw_data, held_out_test=None, random_state=None)
-
-
-def _check_changeable(raw_data: RawData, by: User) -> None:
-    if not RawData.objects.changeable_by(by).filter(pk=raw_data.pk).exists():
-        raise Forbidden(f"the data set {raw_data.name} may be split by its organizer and by staff")
 
 
 def _ask(raw_data: RawData, *, held_out_test: float | None, random_state: int | None) -> str:
