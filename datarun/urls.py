@@ -1,9 +1,11 @@
 """Paths of the master."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework import parsers
 from rest_framework.authtoken.views import ObtainAuthToken
@@ -20,6 +22,8 @@ _obtain_token = ObtainAuthToken.as_view(
 _docs = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html")
 
 urlpatterns = [
+    # Browsers ask for it where a page names no other, as the admin pages do.
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}runapp/icon.svg"), name="favicon"),
     path("", include("runapp.dashboard.urls")),
     path("runapp/", include("runapp.api.urls")),
     path("api-auth/login/", LoginView.as_view(template_name="login.html"), name="login"),

@@ -58,6 +58,12 @@ def score(value: float) -> str:
 
 
 @register.filter
+def words(name: str) -> str:
+    """A name of ours as words."""
+    return name.replace("_", " ")
+
+
+@register.filter
 def memory(kb: float | None) -> str:
     """An amount of memory, given in kB."""
     if not kb:
@@ -71,7 +77,9 @@ def ago(moment: datetime.datetime | None) -> str:
     if moment is None:
         return NOTHING
     amount = max((timezone.now() - moment).total_seconds(), 0.0)
-    return f"{amount:.0f} s" if amount < 60 else _long(round(amount))
+    if amount < 3600:
+        return f"{amount:.0f} s" if amount < 60 else f"{amount / 60:.0f} min"
+    return _long(round(amount))
 
 
 @register.inclusion_tag("dashboard/parts/fold_state.html")
@@ -82,7 +90,7 @@ def fold_state(fold: SubmissionFold) -> dict[str, str]:
 
 def _meaning(fold: SubmissionFold) -> str:
     if fold.state == State.ERROR:
-        return fold.outcome.replace("_", " ")
+        return words(fold.outcome)
     if fold.state == State.TODO and fold.started_at is None:
         return "to be sent" if fold.sent_at is None else "queued"
     return {State.TODO: "training", State.TRAINED: "validating", State.VALIDATED: "testing"}.get(

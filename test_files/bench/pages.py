@@ -76,9 +76,7 @@ def main() -> int:
         for n_folds in arguments.folds:
             call_command("flush", interactive=False, verbosity=0)
             found += measure(n_folds, arguments.rounds)
-    print(
-        f"{'folds':>7} {'user':10} {'page':34} {'status':>6} {'KB':>5} {'queries':>7} {'median':>8} {'highest':>8}"
-    )
+    print("  folds user       page                               status    KB queries   median  highest ms")
     for row in found:
         over = row["median_ms"] > _BUDGET_MS or row["queries"] > _BUDGET_QUERIES
         print(

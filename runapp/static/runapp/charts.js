@@ -28,6 +28,7 @@
     const isTime = table.tHead.rows[0].cells[0].dataset.x === "time";
     return {
       isTime,
+      name: table.tHead.rows[0].cells[0].textContent.trim(),
       texts: rows.map((row) => row.cells[0].textContent.trim()),
       x: rows.map((_, i) => (isTime ? Date.parse(times[i].dateTime) / 1000 : i)),
       series: headings.map((heading) => ({
@@ -55,10 +56,10 @@
     return kind === "points" ? { ...shared, paths: () => null, points } : { ...shared, width: 2, points };
   };
 
-  const options = (kind, { isTime, texts, x, series }, width) => {
+  const options = (kind, { isTime, name, texts, x, series }, width) => {
     const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     const margin = isTime ? (x[1] - x[0]) * 0.6 : 0.6;
-    const name = (at) => (Number.isInteger(at) ? (texts[at] ?? "") : "");
+    const label = (at) => (Number.isInteger(at) ? (texts[at] ?? "") : "");
     return {
       width,
       height: HEIGHT,
@@ -69,10 +70,10 @@
         y: { range: (_, __, highest) => [0, highest > 0 ? highest * 1.1 : 1] },
       },
       axes: [
-        { ...axis, grid: { show: false }, ...(isTime ? { values: "{HH}:{mm}" } : { incrs: [1, 2, 5, 10, 20, 50, 100], values: (_, splits) => splits.map(name) }) },
+        { ...axis, size: 26, gap: 6, grid: { show: false }, ...(isTime ? { values: "{HH}:{mm}" } : { incrs: [1, 2, 5, 10, 20, 50, 100], values: (_, splits) => splits.map(label) }) },
         { ...axis, size: 52 },
       ],
-      series: [{ label: "", value: (_, __, ___, i) => (i == null ? "–" : texts[i]) }, ...series.map((one) => drawnSeries(kind, one))],
+      series: [{ label: name, value: (_, __, ___, i) => (i == null ? "–" : texts[i]) }, ...series.map((one) => drawnSeries(kind, one))],
     };
   };
 
