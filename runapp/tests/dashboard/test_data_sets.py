@@ -17,7 +17,7 @@ from runapp.tests.dashboard.conftest import MakeReader, Reader
 HOSTILE = "<script>alert('x')</script>\u202e"
 MAX_QUERIES = 15
 DESCRIPTION = {
-    "columns": ["width", "height", "species"],
+    "columns": ["sepal", "petal", "species"],
     "n_columns": 3,
     "target": {"classes": ["setosa", "virginica"], "n_classes": 2, "train": [40, 80], "test": [10, 20]},
 }
@@ -50,9 +50,10 @@ def data(olga: Reader, ada: Reader, eve: Reader, environment: Environment) -> Ra
             validation_score_mean=score, validation_score_std=0.0625, bagged_validation_score=score,
             test_score_mean=0.4321, test_score_std=0.01, bagged_test_score=0.54321, n_scored_folds=1,
         )  # fmt: skip
-        factories.make_fold(submission, state=State.TESTED, train_time=2.0, train_memory=204_800.0)
-        factories.make_fold(submission, state=State.ERROR, outcome=Outcome.TIMEOUT)
-        factories.make_fold(submission)
+        of: dict[str, Any] = {"submission": submission, "owner": person.user}
+        factories.make_fold(**of, state=State.TESTED, train_time=2.0, train_memory=204_800.0)
+        factories.make_fold(**of, state=State.ERROR, outcome=Outcome.TIMEOUT)
+        factories.make_fold(**of)
     return data
 
 
@@ -91,8 +92,9 @@ def test_an_organizer_sees_files_split_and_how_the_target_is_distributed(data: R
     page = olga.text(page_of(data))
 
     for shown in (
-        "iris.csv", "2.0\N{NO-BREAK SPACE}KB", "a word of the split", "held out 0.25, random state 42", "setosa",
-        'aria-label="33.3 % of the training rows, 33.3 % of the test rows"', "width, height, species",
+        "iris.csv", "2.0\N{NO-BREAK SPACE}KB", "a word of the split", "held out 0.25, random state 42",
+        "setosa",
+        'aria-label="33.3 % of the training rows, 33.3 % of the test rows"', "sepal, petal, species",
     ):  # fmt: skip
         assert shown in page, shown
 
@@ -105,7 +107,7 @@ def test_nobody_else_sees_labels_files_or_the_log_of_a_split(
 
     page = person.text(page_of(data))
 
-    for hidden in ("iris.csv", "a word of the split", "0.25", "setosa", "height", "settings/"):
+    for hidden in ("iris.csv", "a word of the split", "0.25", "setosa", "petal", "settings/"):
         assert hidden not in page
 
 
@@ -166,10 +168,8 @@ def test_text_of_strangers_is_escaped_and_seen(olga: Reader, environment: Enviro
     folder = environment.dir_data / data.source_folder
     folder.mkdir(parents=True)
     (folder / HOSTILE.replace("/", "")).write_bytes(b"")
-    submission = factories.make_submission(data, owner=olga.user)
+    submission = factories.make_submission(data, owner=factories.make_account(HOSTILE))
     Submission.objects.filter(pk=submission.pk).update(bagged_validation_note=HOSTILE)
-    olga.user.username = HOSTILE
-    olga.user.save()
 
     for path in ("/data-sets/", *(page_of(data, tail) for tail in ("", "settings/", "ranking/"))):
         page = olga.text(path)
@@ -283,7 +283,8 @@ def test_an_organizer_changes_scorer_ranking_and_limits(
     ("changes", "words"),
     [
         ({"scorer": "acuracy"}, "is not a scorer of scikit-learn; known are, among others, accuracy"),
-        ({"ranking": "public"}, "Select a valid choice"), ({"max_memory_mb": "0"}, "greater than or equal to 1"),
+        ({"ranking": "public"}, "Select a valid choice"),
+        ({"max_memory_mb": "0"}, "greater than or equal to 1"),
         ({"max_processes": "1"}, "greater than or equal to 2"), ({"max_fold_seconds": "1.5"}, "whole number"),
         ({"scorer": "x\0"}, "Null characters"),
     ],
