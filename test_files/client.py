@@ -265,8 +265,12 @@ class Datarun:
             raise DatarunClientError(f"the server has no folds {missing}")
         return [_result(answers[fold_id]) for fold_id in submission.fold_ids]
 
+    def change_data(self, raw_data_id: int, **changes: Any) -> dict[str, Any]:
+        """Change ``scorer``, ``ranking`` or limits of a data set of yours; what the server knows then."""
+        return dict(self._server.patch(f"rawdata/{raw_data_id}/", changes))
+
     def ranking(self, raw_data_id: int) -> pd.DataFrame:
-        """A row per submission on a data set with its scores, best first; test scores where you may see them."""
+        """A row per submission on a data set with its scores, best first; test scores where they are shown."""
         return pd.DataFrame(self._server.get(f"rawdata/{raw_data_id}/ranking/"))
 
     def scores(self, raw_data_id: int) -> pd.DataFrame:
