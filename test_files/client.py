@@ -270,7 +270,7 @@ class Datarun:
         return dict(self._server.patch(f"rawdata/{raw_data_id}/", changes))
 
     def ranking(self, raw_data_id: int) -> pd.DataFrame:
-        """A row per submission on a data set with its scores, best first; test scores where they are shown."""
+        """A row per submission on a data set with its scores, best first; test scores where shown."""
         return pd.DataFrame(self._server.get(f"rawdata/{raw_data_id}/ranking/"))
 
     def scores(self, raw_data_id: int) -> pd.DataFrame:
