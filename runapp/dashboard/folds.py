@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
+from runapp import dispatch
 from runapp.contract import FINAL_STATES, Priority, State
 from runapp.dashboard import timeline
 from runapp.dashboard.requests import user_of
@@ -86,13 +87,22 @@ def fold_page(request: HttpRequest, pk: int) -> HttpResponse:
         "parts": timeline.parts(fold, now, scale_seconds=timeline.total_seconds(fold, now)),
         "steps": timeline.steps(fold),
         "timeline_key": timeline.KEY,
-        "log": fold.log_messages[-MAX_LOG_CHARS:],
+        "log": _log(fold),
         "log_is_cut": len(fold.log_messages) > MAX_LOG_CHARS,
         "is_finished": is_finished,
         "waits": fold.state == State.TODO and fold.started_at is None,
         "is_low": fold.priority == Priority.LOW,
     }
     return render(request, "dashboard/fold.html", context)
+
+
+def _log(fold: SubmissionFold) -> str:
+    """The end of a fold's log; of one that is not finished, with what it prints."""
+    said = fold.log_messages[-MAX_LOG_CHARS:]
+    if fold.state in FINAL_STATES:
+        return said
+    printed = dispatch.exchange().read_output(fold.task_id)
+    return f"{said}{printed}" if printed else said
 
 
 def _may_open(fold: SubmissionFold, user: User) -> bool:

@@ -54,6 +54,26 @@ def test_the_page_of_a_finished_fold_asks_for_nothing_more(staff: Reader) -> Non
     assert "hx-trigger" in staff.text(f"/folds/{unfinished.pk}/")
 
 
+def test_what_a_running_fold_prints_is_shown_harmless(staff: Reader) -> None:
+    fold = factories.make_fold(sent_at=timezone.now(), started_at=timezone.now(), runner="runner@host")
+    dispatch.exchange().write_output(fold.task_id, "epoch 1\x1b[2J <script>alert(1)</script>")
+
+    page = staff.text(f"/folds/{fold.pk}/")
+
+    assert "Log so far" in page
+    assert "epoch 1 &lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_what_a_finished_fold_left_on_the_disk_is_not_shown(staff: Reader) -> None:
+    fold = factories.make_fold(state=State.TESTED, log_messages="all of it")
+    dispatch.exchange().write_output(fold.task_id, "half of it")
+
+    page = staff.text(f"/folds/{fold.pk}/")
+
+    assert "all of it" in page
+    assert "half of it" not in page
+
+
 def test_nobody_else_sees_or_changes_a_fold(own_fold: SubmissionFold, eve: Reader) -> None:
     for path in ("", "cancel/", "retrain/", "priority/", "train-predictions.npy", "test-predictions.csv"):
         assert eve.get(f"/folds/{own_fold.pk}/{path}").status_code == 404
