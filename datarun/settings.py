@@ -211,6 +211,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "runapp.models.STATE_CHOICES",
         "SplitStateEnum": "runapp.models.SPLIT_STATE_CHOICES",
+        "RankingEnum": "runapp.models.Ranking",
     },
 }
 

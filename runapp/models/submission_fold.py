@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -12,6 +12,7 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from runapp.contract import FINAL_STATES, MAX_ATTEMPTS, FoldMark, FoldOutcome, Outcome, Priority, State
+from runapp.models.raw_data import RawData
 from runapp.models.rights import VIEW_ALL, Person, is_staff, may
 from runapp.models.submission import Submission
 
@@ -32,6 +33,10 @@ _DURATIONS = ("train_time", "validation_time", "test_time", "train_cpu_time", "t
 _MEASURES = (*_DURATIONS, "train_memory", "test_memory")
 
 
+#: A fold that has no scores yet.
+NO_FOLD_SCORES: dict[str, Any] = {
+    "validation_score": None, "validation_note": "", "test_score": None, "test_note": "", "scored_with": "",
+}  # fmt: skip
 _RUN_TIMES = ("started_at", "trained_at", "validated_at")
 #: A fold that waits to be sent to the broker.
 _NOT_SENT = {"state": State.TODO.value, "runner": "", **dict.fromkeys((*_RUN_TIMES, "sent_at"))}
@@ -203,7 +208,19 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             **dict.fromkeys(PREDICTION_FIELDS, ""),
             **{f"{name}_shape": None for name in PREDICTION_FIELDS},
             **dict.fromkeys(_MEASURES, 0.0),
+            **NO_FOLD_SCORES,
         )
+
+    def to_score(self) -> Self:
+        """Finished folds of scored data sets that the scorer has not been asked about, failed ones, too."""
+        return self.filter(
+            state__in=_FINAL, scored_with="", databoard_s__raw_data__in=RawData.objects.scored()
+        )
+
+    def drop_scores(self, raw_data_id: int) -> int:
+        """Have all folds of a data set scored anew; returns how many had been."""
+        scored = self.filter(databoard_s__raw_data=raw_data_id).exclude(scored_with="")
+        return scored.update(**NO_FOLD_SCORES)
 
 
 class SubmissionFold(models.Model):
@@ -253,6 +270,26 @@ class SubmissionFold(models.Model):
     test_memory = models.FloatField(default=0.0, help_text="peak memory up to the end of testing, in kB")
     new = models.BooleanField(default=True, help_text="whether the result was not handed out yet")
 
+    validation_score = models.FloatField(
+        null=True, blank=True, editable=False, help_text="score on the rows of test_is not in train_is"
+    )
+    validation_note = models.CharField(
+        max_length=300, blank=True, default="", editable=False, help_text="why there is no validation score"
+    )
+    test_score = models.FloatField(
+        null=True, blank=True, editable=False, help_text="score on the held-out test set"
+    )
+    test_note = models.CharField(
+        max_length=300, blank=True, default="", editable=False, help_text="why there is no test score"
+    )
+    scored_with = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="scorer of the scores, once made",
+    )
+
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     task_id = models.CharField(max_length=36, unique=True, help_text="the Celery task that trains this fold")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="how often the task was started")
@@ -285,6 +322,7 @@ class SubmissionFold(models.Model):
         ordering = ("databoard_sf_id",)
         indexes = (
             models.Index(fields=("state", "saved_at"), name="fold_by_state"),
+            models.Index(fields=("created_at",), name="fold_by_posting"),
             models.Index(
                 fields=("databoard_sf_id",), condition=Q(state="TODO", sent_at=None), name="fold_to_send"
             ),
@@ -300,6 +338,9 @@ class SubmissionFold(models.Model):
             ),
             models.Index(
                 fields=("databoard_sf_id",), condition=Q(new=True, state="TESTED"), name="fold_to_hand_out"
+            ),
+            models.Index(
+                fields=("databoard_s",), condition=Q(scored_with="", state__in=_FINAL), name="fold_to_score"
             ),
         )
         constraints = (

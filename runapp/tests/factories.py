@@ -71,7 +71,7 @@ def caller() -> User | None:
 
 
 def make_raw_data(split_state: SplitState = SplitState.DONE, **fields: Any) -> RawData:
-    """A data set of 6 training and 3 test rows, split unless ``split_state`` says otherwise."""
+    """A data set of 6 training and 3 test rows, split and described unless ``split_state`` says otherwise."""
     name = fields.pop("name", f"iris{next(_ids)}")
     values: dict[str, Any] = {
         "owner": caller(),
@@ -81,6 +81,7 @@ def make_raw_data(split_state: SplitState = SplitState.DONE, **fields: Any) -> R
     }  # fmt: skip
     if split_state == SplitState.DONE:
         values |= {"n_train_rows": N_TRAIN_ROWS, "n_test_rows": N_TEST_ROWS}
+    values["described_split"] = values["split_task_id"]
     return RawData.objects.create(name=name, **values | fields)
 
 

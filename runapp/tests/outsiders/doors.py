@@ -85,6 +85,9 @@ _RAW_DATA = {
     "split/": (Door("post", ORGANIZED, _SPLIT, ORGANIZERS),),
     # It is not a custom one.
     "customsplit/": (Door("post", ORGANIZED | dict.fromkeys(ORGANIZERS, 400), {"raw_data_id": DATA_ID}),),
+    "<int:pk>/": (Door("patch", ORGANIZED, {"scorer": "f1_macro"}, ORGANIZERS),),
+    "<int:pk>/ranking/": look(MEMBERS),
+    "<int:pk>/scores/": look(MEMBERS),
 }
 
 DOORS: dict[str, tuple[Door, ...]] = {
@@ -104,6 +107,18 @@ DOORS: dict[str, tuple[Door, ...]] = {
         Door("post", MEMBERS, {"what": "make"}),
         Door("post", dict.fromkeys(ACCOUNTS, 302), {"what": "revoke"}),
     ),
+    "data-sets/": look(MEMBERS),
+    "data-sets/<int:pk>/": look(MEMBERS),
+    "data-sets/<int:pk>/settings/": (
+        *look(dict.fromkeys(ACCOUNTS, 404) | dict.fromkeys(ORGANIZERS, 200)),
+        Door(
+            "post",
+            dict.fromkeys(ACCOUNTS, 404) | dict.fromkeys(ORGANIZERS, 302),
+            {"scorer": "f1_macro", "ranking": "test"},
+            ORGANIZERS,
+        ),
+    ),
+    "data-sets/<int:pk>/ranking/": look(MEMBERS),
     "docs/": look(MEMBERS),
     "favicon.ico": look(dict.fromkeys(ANYBODY, 302)),
     "schema/": look(MEMBERS),

@@ -46,7 +46,7 @@ def address(route: str) -> str:
     for name, value in NAMES.items():
         path = path.replace(f"<str:{name}>", value)
     start, *rest = re.split(r"<[^>]+>", path)
-    number = DATA_ID if "data/" in start else FOLD_ID
+    number = DATA_ID if "data/" in start or "data-sets/" in start else FOLD_ID
     return "/" + str(number).join([start, *rest])
 
 
@@ -67,7 +67,9 @@ def people(db: None) -> dict[str, Client]:
         clients[name] = Client()
         clients[name].force_login(account)
     anne, olga = (User.objects.get(username=name) for name in ("anne", "olga"))
-    raw_data = factories.make_raw_data(id=DATA_ID, owner=olga, files_path=OLGAS, split_log=OLGAS)
+    raw_data = factories.make_raw_data(
+        id=DATA_ID, owner=olga, files_path=OLGAS, split_log=OLGAS, scorer="accuracy"
+    )
     submission = factories.make_submission(raw_data, databoard_s_id=FOLD_ID, owner=anne)
     factories.make_fold(
         submission, databoard_sf_id=FOLD_ID, owner=anne, state=State.TESTED, log_messages=ANNES
