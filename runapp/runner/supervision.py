@@ -18,7 +18,7 @@ from runapp.runner.result_stream import (
     SplitDone,
     Stage,
 )
-from runapp.runner.run_tree import RunTree
+from runapp.runner.run_tree import FirstProcess, RunTree
 from runapp.runner.stage_measures import StageMeasures
 
 Ending = Failed | FoldDone | SplitDone
@@ -38,7 +38,7 @@ class Supervision:
         self,
         tree: RunTree,
         *,
-        pid: int,
+        process: FirstProcess,
         result_descriptor: int,
         output_descriptor: int,
         reader: ResultReader,
@@ -47,7 +47,7 @@ class Supervision:
         is_cancelled: IsCancelled,
     ) -> None:
         self._tree = tree
-        self._pid = pid
+        self._process = process
         self._result, self._output = result_descriptor, output_descriptor
         self._reader = reader
         self._limits = limits
@@ -60,16 +60,14 @@ class Supervision:
 
     def watch(self) -> Ending:
         """Return how the run ended; its processes are gone then."""
-        process_descriptor = os.pidfd_open(self._pid)
         try:
             with selectors.DefaultSelector() as selector:
                 for descriptor in (self._result, self._output):
                     os.set_blocking(descriptor, False)
                     selector.register(descriptor, selectors.EVENT_READ)
-                selector.register(process_descriptor, selectors.EVENT_READ)
-                ending = self._watch(selector, process_descriptor)
+                selector.register(self._process.fileno(), selectors.EVENT_READ)
+                ending = self._watch(selector)
         finally:
-            os.close(process_descriptor)
             self._tree.kill()
         self._drain_output()
         return ending
@@ -77,7 +75,7 @@ class Supervision:
     def printed(self) -> str:
         return self._tail.text()
 
-    def _watch(self, selector: selectors.BaseSelector, process_descriptor: int) -> Ending:
+    def _watch(self, selector: selectors.BaseSelector) -> Ending:
         while True:
             ready = {key.fd for key, _ in selector.select(_MEMORY_POLL_SECONDS)}
             for descriptor in ready & {self._result, self._output}:
@@ -90,7 +88,7 @@ class Supervision:
                     return ending
             if (ending := self._passed_limit()) is not None:
                 return ending
-            if process_descriptor in ready:
+            if self._process.fileno() in ready:
                 return self._last_words() or self._ended_without_result()
 
     def _take(self, chunk: bytes) -> Ending | None:
@@ -144,14 +142,12 @@ class Supervision:
         return None
 
     def _ended_without_result(self) -> Failed:
-        status = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
-        code = status.si_status if status is not None else 0
-        if status is None or status.si_code == os.CLD_EXITED:
-            return Failed(
-                Outcome.CRASH, f"The process ended by itself, with code {code} and without a result."
-            )
-        outcome = Outcome.TIMEOUT if code == signal.SIGXCPU else Outcome.CRASH
-        return Failed(outcome, f"The process was ended by {_signal_name(code)} ({signal.strsignal(code)}).")
+        code = self._process.return_code()
+        if code >= 0:
+            words = f"The process ended by itself, with code {code} and without a result."
+            return Failed(Outcome.CRASH, words)
+        outcome = Outcome.TIMEOUT if -code == signal.SIGXCPU else Outcome.CRASH
+        return Failed(outcome, f"The process was ended by {_signal_name(-code)} ({signal.strsignal(-code)}).")
 
     def _drain_output(self) -> None:
         while chunk := _read(self._output):

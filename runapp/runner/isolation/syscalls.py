@@ -59,6 +59,11 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(ctypes.c_int(flags)), "unshare")
 
 
+def setns(process_descriptor: int, flags: int) -> None:
+    """Move this process into namespaces of the process that is open as a pidfd."""
+    _checked(_libc.setns(ctypes.c_int(process_descriptor), ctypes.c_int(flags)), "setns")
+
+
 def mount(source: str, target: str, kind: str | None, flags: int = 0, options: str = "") -> None:
     kind_bytes = None if kind is None else kind.encode()
     arguments = (os.fsencode(source), os.fsencode(target), kind_bytes)
