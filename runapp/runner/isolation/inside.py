@@ -14,7 +14,7 @@ from typing import NoReturn, TextIO
 from threadpoolctl import ThreadpoolController
 
 from runapp.runner.fold import run_split, run_workflow
-from runapp.runner.isolation import lockdown, places, prepared_file
+from runapp.runner.isolation import lockdown, places, prepared_file, syscalls
 from runapp.runner.isolation.fold_request import READY, FoldRequest
 from runapp.runner.isolation.wire import FOLD, PREPARE, SPLIT
 from runapp.runner.job import FoldJob, Limits, SplitJob
@@ -54,6 +54,7 @@ def become_fold(keeper: int, feed: int, system_call_filter: bytes) -> NoReturn:
     namespaces.
     """
     try:
+        syscalls.set_name("fold")
         with socket.socket(fileno=feed) as connection:
             request = FoldRequest.receive(connection)
         result, output, ready, *given = request.descriptors

@@ -9,7 +9,7 @@ import select
 import socket
 import time
 
-from runapp.runner.isolation import lockdown, supervisor, zygote
+from runapp.runner.isolation import lockdown, supervisor, syscalls, zygote
 from runapp.runner.isolation.wire import PRESENCE, WORK
 
 _GREETING_SECONDS = 5.0
@@ -85,6 +85,7 @@ class Server:
 
 def main(listener_descriptor: int, filter_descriptor: int, idle_seconds: float, alone_seconds: float) -> None:
     """Serve on the listening socket that was inherited; the seccomp filter is read from a pipe."""
+    syscalls.set_name("fold-server")
     with open(filter_descriptor, "rb") as stream:
         system_call_filter = stream.read()
     listener = socket.socket(fileno=listener_descriptor)

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from runapp.runner.isolation import lockdown, places, wire
+from runapp.runner.isolation import lockdown, places, syscalls, wire
 from runapp.runner.isolation.fold_request import READY, FoldRequest
 from runapp.runner.isolation.tree import NamespaceTree
 from runapp.runner.isolation.zygote import Fold
@@ -160,6 +160,7 @@ def run(connection: socket.socket, zygote: socket.socket) -> None:
     """``serve`` in a process of its own, which ends here."""
     code = 1
     try:
+        syscalls.set_name("supervisor")
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         serve(connection, zygote)
         code = 0

@@ -20,7 +20,7 @@ import traceback
 import warnings
 from typing import NoReturn
 
-from runapp.runner.isolation import lockdown
+from runapp.runner.isolation import lockdown, syscalls
 
 #: Said on the channel once the libraries are imported.
 _WARM = b"warm"
@@ -147,6 +147,7 @@ def start(system_call_filter: bytes, listener: socket.socket) -> socket.socket:
 def _become_zygote(channel: socket.socket, system_call_filter: bytes) -> NoReturn:
     code = 1
     try:
+        syscalls.set_name("zygote")
         warm_up()
         channel.send(_WARM)
         Zygote(channel, system_call_filter).run()

@@ -155,13 +155,15 @@ def _named(name: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["name"]) if process.info["name"] == name]
 
 
+@pytest.mark.parametrize("name", ["fold-server", "zygote"])
 def test_a_killed_server_is_an_error_of_the_machine_and_the_next_fold_gets_a_new_one(
-    own_sandbox: Sandbox,
+    own_sandbox: Sandbox, name: str
 ) -> None:
     before = server_processes()
     assert own_sandbox.run_plain().outcome is Outcome.OK
     first = server_processes() - before
-    killer = threading.Thread(target=_kill_while_running, args=[first])
+    [victim] = [process for process in first if process.name() == name]
+    killer = threading.Thread(target=_kill_while_running, args=[victim])
     killer.start()
     with pytest.raises(OSError):
         own_sandbox.run(SLEEP)
@@ -171,11 +173,9 @@ def test_a_killed_server_is_an_error_of_the_machine_and_the_next_fold_gets_a_new
     assert not any(_is_alive(process) for process in first)
 
 
-def _kill_while_running(processes: set[psutil.Process]) -> None:
+def _kill_while_running(process: psutil.Process) -> None:
     wait_for(folds_running)
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    process.kill()
 
 
 def test_an_idle_server_ends_and_the_next_fold_starts_one(tmp_path: Path) -> None:
