@@ -19,7 +19,8 @@ from runapp.runner.isolation import lockdown, places, syscalls, wire
 from runapp.runner.isolation.fold_request import READY, FoldRequest
 from runapp.runner.isolation.tree import NamespaceTree
 from runapp.runner.isolation.zygote import Fold
-from runapp.runner.job import FoldJob, SplitJob
+from runapp.runner.job import FoldJob, OnOutput, SplitJob, nobody_reads
+from runapp.runner.participant_log import compose_log
 from runapp.runner.report import fold_report, split_report
 from runapp.runner.request import decode_request
 from runapp.runner.result_stream import ResultReader
@@ -55,6 +56,7 @@ def serve(connection: socket.socket, zygote: socket.socket) -> None:
             limits=limits,
             measures=measures,
             is_cancelled=lambda: _is_closed(connection),
+            on_output=_teller(connection) if request.header["work"] == wire.FOLD else nobody_reads,
         )
         ending = supervision.watch()
     finally:
@@ -140,6 +142,17 @@ def _tell(connection: socket.socket, header: dict[str, Any], blobs: Sequence[Any
         wire.send(connection, header, blobs)
     except (BrokenPipeError, ConnectionResetError):
         return
+
+
+def _teller(connection: socket.socket) -> OnOutput:
+    """Tells the runner what the fold prints; one that does not listen at the moment is not waited for."""
+
+    def tell(text: str) -> None:
+        _, writable, _ = select.select([], [connection], [], 0)
+        if writable:
+            _tell(connection, {"printed": compose_log("", text, places.HIDDEN)})
+
+    return tell
 
 
 def _report(
