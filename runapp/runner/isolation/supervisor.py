@@ -106,7 +106,7 @@ class _Processes:
         """Kill whatever is left; when this returns, no process of the fold exists."""
         os.kill(self._keeper_pid, signal.SIGKILL)
         # The keeper ends last, and only once the fold, whose parent lives outside, has been waited for.
-        self.fold.wait()
+        self.fold.close()
         os.waitpid(self._keeper_pid, 0)
 
 

@@ -6,7 +6,8 @@ copy of the warm process, and none for its supervisor.
 
 A supervisor that has made a fold's namespaces asks for the fold on a channel that all supervisors share. One
 message carries three descriptors: the keeper of the fold's process tree (a pidfd), a socket on which the fold
-gets its request, and a socket on which the zygote tells how the fold ended, once it has.
+gets its request, and a socket on which the zygote tells how the fold ended, once it has. As long as the
+supervisor holds its end of that, the fold's process stays, if only as a zombie: it is still looked at.
 """
 
 import contextlib
@@ -63,9 +64,9 @@ class Fold:
         (code,) = _STATUS.unpack(answer)
         return int(code)
 
-    def wait(self) -> None:
-        """Wait until the process is gone, if it ever was."""
-        self._status.recv(_STATUS.size, socket.MSG_WAITALL | socket.MSG_PEEK)
+    def close(self) -> None:
+        """Let the zygote bury the process, which stays to be looked at until then."""
+        self._status.close()
 
 
 class Zygote:
@@ -74,16 +75,20 @@ class Zygote:
     def __init__(self, channel: socket.socket, system_call_filter: bytes) -> None:
         self._channel = channel
         self._filter = system_call_filter
-        #: By open descriptor of a fold's process: its process id, and where to tell its end.
+        #: By pidfd of a fold's process: its process id, and the descriptor where its end is told.
         self._folds: dict[int, tuple[int, int]] = {}
+        #: By that descriptor: process ids of those that ended, and are still looked at.
+        self._ended: dict[int, int] = {}
 
     def run(self) -> None:
         while True:
             poll = select.poll()
-            for descriptor in (self._channel.fileno(), *self._folds):
+            for descriptor in (self._channel.fileno(), *self._folds, *self._ended):
                 poll.register(descriptor, select.POLLIN)
             for descriptor, _ in poll.poll():
                 if descriptor in self._folds:
+                    self._tell_end(descriptor)
+                elif descriptor in self._ended:
                     self._bury(descriptor)
                 elif not self._answer():
                     return
@@ -96,23 +101,37 @@ class Zygote:
         keeper, feed, status = descriptors
         try:
             pid = lockdown.fork_into_tree(keeper)
+        except OSError:
+            # The supervisor, and the keeper with it, ended meanwhile, or the machine is at its end.
+            traceback.print_exc()
+        else:
             if pid == 0:
-                inside = importlib.import_module("runapp.runner.isolation.inside")
-                inside.become_fold(keeper, feed, self._filter)
+                self._become_fold(keeper, feed)
             self._folds[os.pidfd_open(pid)] = pid, os.dup(status)
-        except ProcessLookupError:
-            pass  # the supervisor, and the keeper with it, ended meanwhile
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        for descriptor in descriptors:
+            os.close(descriptor)
         return True
 
-    def _bury(self, descriptor: int) -> None:
+    def _become_fold(self, keeper: int, feed: int) -> NoReturn:
+        try:
+            inside = importlib.import_module("runapp.runner.isolation.inside")
+            inside.become_fold(keeper, feed, self._filter)
+        finally:
+            os._exit(1)
+
+    def _tell_end(self, descriptor: int) -> None:
+        """Tell the supervisor how its fold ended; the process stays as long as that listens."""
         pid, status = self._folds.pop(descriptor)
-        _, wait_status = os.waitpid(pid, 0)
         os.close(descriptor)
-        with contextlib.suppress(BrokenPipeError):  # its supervisor was killed
-            os.write(status, _STATUS.pack(os.waitstatus_to_exitcode(wait_status)))
+        self._ended[status] = pid
+        ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        if ended is not None:
+            code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+            with contextlib.suppress(BrokenPipeError):  # it listens no more
+                os.write(status, _STATUS.pack(code))
+
+    def _bury(self, status: int) -> None:
+        os.waitpid(self._ended.pop(status), 0)
         os.close(status)
 
 
