@@ -76,9 +76,31 @@ class FreshProcess:
         return split_report(ending, supervision.printed(), hidden)
 
 
+class _FirstProcess:
+    """A child of this process; its owner still has to wait for it."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._descriptor = os.pidfd_open(pid)
+
+    def fileno(self) -> int:
+        """As ``FirstProcess``."""
+        return self._descriptor
+
+    def return_code(self) -> int:
+        """As ``FirstProcess``."""
+        status = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        if status is None:
+            raise ChildProcessError(self._pid)
+        return status.si_status if status.si_code == os.CLD_EXITED else -status.si_status
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Child:
-    process: subprocess.Popen[bytes]
+    first: _FirstProcess
     tree: ProcessTree
     result_descriptor: int
     output_descriptor: int
@@ -93,7 +115,7 @@ class _Child:
     ) -> Supervision:
         return Supervision(
             self.tree,
-            pid=self.process.pid,
+            process=self.first,
             result_descriptor=self.result_descriptor,
             output_descriptor=self.output_descriptor,
             reader=reader,
@@ -115,7 +137,8 @@ def _started(request: bytes, folders: Scratch) -> Iterator[_Child]:
         cleanup.callback(process.kill)
         tree = cleanup.enter_context(ProcessTree(process.pid))
         output = cleanup.enter_context(_output_of(process))
-        yield _Child(process, tree, ours.fileno(), output)
+        first = cleanup.enter_context(contextlib.closing(_FirstProcess(process.pid)))
+        yield _Child(first, tree, ours.fileno(), output)
 
 
 def _start(request: bytes, folders: Scratch, result_descriptor: int) -> subprocess.Popen[bytes]:

@@ -3,6 +3,16 @@
 from typing import Protocol
 
 
+class FirstProcess(Protocol):
+    """The process that a run began with, seen by those who watch it."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable once the process has ended."""
+
+    def return_code(self) -> int:
+        """How it ended: its exit code, or minus the number of the signal that ended it."""
+
+
 class RunTree(Protocol):
     """All the processes of one run."""
 

@@ -18,7 +18,7 @@ from runapp.runner.result_stream import (
     SplitDone,
     Stage,
 )
-from runapp.runner.run_tree import RunTree
+from runapp.runner.run_tree import FirstProcess, RunTree
 from runapp.runner.stage_measures import StageMeasures
 
 Ending = Failed | FoldDone | SplitDone
@@ -41,7 +41,7 @@ class Supervision:
         self,
         tree: RunTree,
         *,
-        pid: int,
+        process: FirstProcess,
         result_descriptor: int,
         output_descriptor: int,
         reader: ResultReader,
@@ -51,7 +51,7 @@ class Supervision:
         on_output: OnOutput = nobody_reads,
     ) -> None:
         self._tree = tree
-        self._pid = pid
+        self._process = process
         self._result, self._output = result_descriptor, output_descriptor
         self._reader = reader
         self._limits = limits
@@ -67,16 +67,14 @@ class Supervision:
 
     def watch(self) -> Ending:
         """Return how the run ended; its processes are gone then."""
-        process_descriptor = os.pidfd_open(self._pid)
         try:
             with selectors.DefaultSelector() as selector:
                 for descriptor in (self._result, self._output):
                     os.set_blocking(descriptor, False)
                     selector.register(descriptor, selectors.EVENT_READ)
-                selector.register(process_descriptor, selectors.EVENT_READ)
-                ending = self._watch(selector, process_descriptor)
+                selector.register(self._process.fileno(), selectors.EVENT_READ)
+                ending = self._watch(selector)
         finally:
-            os.close(process_descriptor)
             self._tree.kill()
         self._drain_output()
         return ending
@@ -84,7 +82,7 @@ class Supervision:
     def printed(self) -> str:
         return self._tail.text()
 
-    def _watch(self, selector: selectors.BaseSelector, process_descriptor: int) -> Ending:
+    def _watch(self, selector: selectors.BaseSelector) -> Ending:
         while True:
             ready = {key.fd for key, _ in selector.select(_MEMORY_POLL_SECONDS)}
             for descriptor in ready & {self._result, self._output}:
@@ -99,7 +97,7 @@ class Supervision:
                 return ending
             if self._tail.n_bytes != self._n_bytes_told:
                 self._tell_output()
-            if process_descriptor in ready:
+            if self._process.fileno() in ready:
                 return self._last_words() or self._ended_without_result()
 
     def _tell_output(self) -> None:
@@ -161,14 +159,12 @@ class Supervision:
         return None
 
     def _ended_without_result(self) -> Failed:
-        status = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
-        code = status.si_status if status is not None else 0
-        if status is None or status.si_code == os.CLD_EXITED:
-            return Failed(
-                Outcome.CRASH, f"The process ended by itself, with code {code} and without a result."
-            )
-        outcome = Outcome.TIMEOUT if code == signal.SIGXCPU else Outcome.CRASH
-        return Failed(outcome, f"The process was ended by {_signal_name(code)} ({signal.strsignal(code)}).")
+        code = self._process.return_code()
+        if code >= 0:
+            words = f"The process ended by itself, with code {code} and without a result."
+            return Failed(Outcome.CRASH, words)
+        outcome = Outcome.TIMEOUT if -code == signal.SIGXCPU else Outcome.CRASH
+        return Failed(outcome, f"The process was ended by {_signal_name(-code)} ({signal.strsignal(-code)}).")
 
     def _drain_output(self) -> None:
         while chunk := _read(self._output):

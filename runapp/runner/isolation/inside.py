@@ -5,25 +5,22 @@ Everything up to ``READY`` still holds the capabilities of the fold's user names
 """
 
 import os
+import socket
 import sys
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 from threadpoolctl import ThreadpoolController
 
 from runapp.runner.fold import run_split, run_workflow
-from runapp.runner.isolation import lockdown, places, prepared_file
+from runapp.runner.isolation import lockdown, places, prepared_file, syscalls
+from runapp.runner.isolation.fold_request import READY, FoldRequest
 from runapp.runner.isolation.wire import FOLD, PREPARE, SPLIT
 from runapp.runner.job import FoldJob, Limits, SplitJob
 from runapp.runner.request import decode_request
 from runapp.runner.result_stream import ResultWriter
 
-if TYPE_CHECKING:
-    from runapp.runner.isolation.supervisor import Request
-
-#: Said to the supervisor once the fold's /proc is mounted.
-READY = b"ready"
 #: The thread pools of the libraries that the server imported; found once, since finding them takes long.
 thread_pools: ThreadpoolController | None = None
 
@@ -44,25 +41,39 @@ _READABLE = (
 )
 
 
-def become_fold(
-    request: "Request", limits: Limits, system_call_filter: bytes, result: int, output: int, ready: int
-) -> NoReturn:
-    """Run the request in this process, and end it."""
+def find_thread_pools() -> None:
+    """Find the thread pools of the libraries imported so far, for the folds that are forked from here."""
+    global thread_pools  # noqa: PLW0603 - a fold is a fork of this process
+    thread_pools = ThreadpoolController()
+
+
+def become_fold(keeper: int, feed: int, system_call_filter: bytes) -> NoReturn:
+    """Run the request that comes from ``feed`` in this process, and end it.
+
+    The process is in the tree that the process open as ``keeper`` keeps, and still in the zygote's other
+    namespaces.
+    """
     try:
+        syscalls.set_name("fold")
+        with socket.socket(fileno=feed) as connection:
+            request = FoldRequest.receive(connection)
+        result, output, ready, *given = request.descriptors
         try:
+            lockdown.enter_namespaces(keeper)
             lockdown.mount_own_processes()
-            descriptors = _keep_only(result, output, ready, request.descriptors)
-            _lock_down(request, limits, system_call_filter)
+            descriptors = _keep_only(result, output, ready, given)
+            job, limits = decode_request(bytes(request.blobs[0]))
+            _lock_down(request, len(descriptors), limits, system_call_filter)
         except OSError as error:
             os.write(ready, str(error).encode()[:400])
             os._exit(1)
         os.write(_READY, READY)
         os.close(_READY)
-        _run(request, descriptors, ResultWriter(_RESULT))
+        _run(request, job, descriptors, ResultWriter(_RESULT))
     except BaseException:  # noqa: BLE001 - there is nobody above to raise it to
         traceback.print_exc()
     finally:
-        # No clean-up of the interpreter: it belongs to the server, and a submission may have broken it.
+        # No clean-up of the interpreter: it belongs to the zygote, and a submission may have broken it.
         _flush_output()
         os._exit(1)
 
@@ -84,11 +95,10 @@ def _keep_only(result: int, output: int, ready: int, given: list[int]) -> list[i
     return list(range(_FIRST_GIVEN, len(wanted)))
 
 
-def _lock_down(request: "Request", limits: Limits, system_call_filter: bytes) -> None:
+def _lock_down(request: FoldRequest, n_given: int, limits: Limits, system_call_filter: bytes) -> None:
     os.setsid()
     mapped_bytes = sum(
-        os.fstat(descriptor).st_size
-        for descriptor in range(_FIRST_GIVEN, _FIRST_GIVEN + len(request.descriptors))
+        os.fstat(descriptor).st_size for descriptor in range(_FIRST_GIVEN, _FIRST_GIVEN + n_given)
     )
     lockdown.limit_resources(
         memory_kb=limits.memory_kb,
@@ -104,13 +114,12 @@ def _lock_down(request: "Request", limits: Limits, system_call_filter: bytes) ->
     lockdown.refuse_system_calls(system_call_filter)
 
 
-def _run(request: "Request", descriptors: list[int], writer: ResultWriter) -> None:
+def _run(request: FoldRequest, job: FoldJob | SplitJob, descriptors: list[int], writer: ResultWriter) -> None:
     places.WORK.mkdir()
     os.chdir(places.WORK)
     sys.argv[:] = [""]
     _renew_standard_streams()
     _raise_threads(request.header["threads"])
-    job, _ = decode_request(bytes(request.blobs[0]))
     _WORKS[request.header["work"]](request, job, descriptors, writer)
 
 
@@ -141,7 +150,7 @@ def _flush_output() -> None:
             continue
 
 
-def _run_fold(request: "Request", job: FoldJob, descriptors: list[int], writer: ResultWriter) -> None:
+def _run_fold(request: FoldRequest, job: FoldJob, descriptors: list[int], writer: ResultWriter) -> None:
     files = dict(zip(request.header["files"], request.blobs[1:], strict=False))
     labels = bytes(request.blobs[-1])
     _write_submission(files)
@@ -155,11 +164,11 @@ def _write_submission(files: dict[str, bytearray]) -> None:
         (places.SUBMISSION / name).write_bytes(content)
 
 
-def _run_split(_: "Request", job: SplitJob, __: list[int], writer: ResultWriter) -> None:
+def _run_split(_: FoldRequest, job: SplitJob, __: list[int], writer: ResultWriter) -> None:
     run_split(job, writer)
 
 
-def _prepare(_: "Request", job: FoldJob, descriptors: list[int], writer: ResultWriter) -> None:
+def _prepare(_: FoldRequest, job: FoldJob, descriptors: list[int], writer: ResultWriter) -> None:
     prepared_file.prepare(job, descriptors, writer)
 
 

@@ -1,7 +1,7 @@
 """What is taken away from a fold, each function one thing.
 
-The supervisor calls ``enter_namespaces`` and ``mount_scratch``; the fold, before anything of a
-submission is even read, calls ``lock_down``. Everything here needs no privilege beyond that of
+The supervisor calls ``make_namespaces`` and ``mount_scratch``; the fold enters them and, before anything of
+a submission is even looked at, gives up the rest. Everything here needs no privilege beyond that of
 making a user namespace.
 """
 
@@ -19,6 +19,8 @@ _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWPID = 0x20000000
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWCGROUP = 0x02000000
+
+_OF_A_FOLD = _CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWNET | _CLONE_NEWCGROUP
 
 # linux/mount.h
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
@@ -50,17 +52,39 @@ _RESERVED_BYTES = 8 << 30
 _HEADROOM_BYTES = 1 << 30
 
 
-def enter_namespaces() -> None:
+def own_users() -> None:
+    """Leave the view's user namespace for one in which this process, and what it forks, has all capabilities.
+
+    They are good for namespaces made from here and for nothing that was there before. Raises ``OSError``
+    where the host refuses.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    syscalls.unshare(_CLONE_NEWUSER)
+    _map_users(uid, gid)
+
+
+def make_namespaces() -> None:
     """Leave the server's users, mounts, network, host name, SysV IPC; children get a new process tree, too.
 
     The network is one without any interface that is up. Raises ``OSError`` where the host refuses.
     """
     uid, gid = os.geteuid(), os.getegid()
-    spaces = _CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWIPC | _CLONE_NEWNET | _CLONE_NEWPID | _CLONE_NEWCGROUP
-    syscalls.unshare(_CLONE_NEWUSER | spaces)
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{uid} {uid} 1")
-    _write("/proc/self/gid_map", f"{gid} {gid} 1")
+    syscalls.unshare(_CLONE_NEWUSER | _CLONE_NEWPID | _OF_A_FOLD)
+    _map_users(uid, gid)
+
+
+def fork_into_tree(keeper: int) -> int:
+    """Fork a child into the process tree that is kept by the process open as ``keeper``; as ``os.fork``.
+
+    Until the next call, whatever this process forks would be born into that tree, too.
+    """
+    syscalls.setns(keeper, _CLONE_NEWPID)
+    return os.fork()
+
+
+def enter_namespaces(keeper: int) -> None:
+    """Enter the other namespaces of the process that is open as ``keeper``."""
+    syscalls.setns(keeper, _CLONE_NEWUSER | _OF_A_FOLD)
 
 
 def mount_scratch(scratch_kb: int) -> None:
@@ -178,6 +202,12 @@ def refuse_system_calls(program: bytes) -> None:
 def _read_status(field: str) -> str:
     with open("/proc/self/status") as stream:
         return next(line.split()[1] for line in stream if line.startswith(f"{field}:"))
+
+
+def _map_users(uid: int, gid: int) -> None:
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{uid} {uid} 1")
+    _write("/proc/self/gid_map", f"{gid} {gid} 1")
 
 
 def _write(path: str, text: str) -> None:

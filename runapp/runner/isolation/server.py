@@ -1,33 +1,18 @@
-"""The fold server: a warm process that forks a supervisor for each fold.
+"""The fold server: it forks a supervisor for each fold, and the zygote from which the folds are forked.
 
-Started by exec inside the outer view, with an empty environment, it imports what submissions use and never
-uses it itself: once a library has started threads here, forked children may hang. It ends when no runner
-is connected any more, or after a time without a fold.
+Started by exec inside the outer view, with an empty environment. It imports little, so that a supervisor
+costs little. It ends when no runner is connected any more, after a time without a fold, or with its zygote.
 """
 
-import gc
-import importlib
 import os
 import select
 import socket
 import time
-import warnings
 
-from threadpoolctl import ThreadpoolController
-
-from runapp.runner.isolation import inside, supervisor
+from runapp.runner.isolation import lockdown, supervisor, syscalls, zygote
 from runapp.runner.isolation.wire import PRESENCE, WORK
 
 _GREETING_SECONDS = 5.0
-
-_WARM_MODULES = (
-    "calibration", "cluster", "compose", "covariance", "cross_decomposition", "decomposition",
-    "discriminant_analysis", "dummy", "ensemble", "feature_extraction.text", "feature_selection",
-    "gaussian_process", "impute", "isotonic", "kernel_approximation", "kernel_ridge", "linear_model",
-    "manifold", "metrics", "mixture", "model_selection", "multiclass", "multioutput", "naive_bayes",
-    "neighbors", "neural_network", "pipeline", "preprocessing", "random_projection", "semi_supervised",
-    "svm", "tree",
-)  # fmt: skip
 
 
 class Server:
@@ -37,10 +22,10 @@ class Server:
     """
 
     def __init__(
-        self, listener: socket.socket, system_call_filter: bytes, *, idle_seconds: float, alone_seconds: float
+        self, listener: socket.socket, zygote: socket.socket, *, idle_seconds: float, alone_seconds: float
     ) -> None:
         self._listener = listener
-        self._filter = system_call_filter
+        self._zygote = zygote
         self._idle_seconds = idle_seconds
         self._alone_seconds = alone_seconds
         self._presences: dict[int, socket.socket] = {}
@@ -51,11 +36,14 @@ class Server:
     def run(self) -> None:
         while self._is_needed():
             poll = select.poll()
-            for descriptor in (self._listener.fileno(), *self._presences, *self._supervisors):
+            own = (self._listener.fileno(), self._zygote.fileno())
+            for descriptor in (*own, *self._presences, *self._supervisors):
                 poll.register(descriptor, select.POLLIN)
             for descriptor, _ in poll.poll(self._alone_seconds * 1000 / 2):
                 if descriptor == self._listener.fileno():
                     self._accept()
+                elif descriptor == self._zygote.fileno():
+                    return  # it says nothing once it is warm: this is its end
                 elif descriptor in self._presences:
                     self._presences.pop(descriptor).close()
                 else:
@@ -91,26 +79,17 @@ class Server:
             self._listener.close()
             for descriptor in (*self._presences, *self._supervisors):
                 os.close(descriptor)
-            supervisor.run(connection, self._filter)
+            supervisor.run(connection, self._zygote)
         self._supervisors[os.pidfd_open(pid)] = pid
 
 
 def main(listener_descriptor: int, filter_descriptor: int, idle_seconds: float, alone_seconds: float) -> None:
     """Serve on the listening socket that was inherited; the seccomp filter is read from a pipe."""
+    syscalls.set_name("fold-server")
     with open(filter_descriptor, "rb") as stream:
         system_call_filter = stream.read()
-    warm_up()
     listener = socket.socket(fileno=listener_descriptor)
     listener.set_inheritable(False)
-    Server(listener, system_call_filter, idle_seconds=idle_seconds, alone_seconds=alone_seconds).run()
-
-
-def warm_up() -> None:
-    """Import what submissions use, and keep the collector from touching, so copying, its pages in folds."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in _WARM_MODULES:
-            importlib.import_module(f"sklearn.{name}")
-    inside.thread_pools = ThreadpoolController()
-    gc.collect()
-    gc.freeze()
+    lockdown.own_users()
+    channel = zygote.start(system_call_filter, listener)
+    Server(listener, channel, idle_seconds=idle_seconds, alone_seconds=alone_seconds).run()

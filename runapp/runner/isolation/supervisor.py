@@ -1,8 +1,9 @@
 """One fold from its request to its report: its namespaces, its processes, its limits.
 
-The supervisor is a process of its own, forked from the server. It is outside the fold's process
-namespace, so nothing that a fold does can name it. The fold's first process there is a ``cat`` that reads
-a pipe whose other end only the supervisor holds: when either of the two ends, so does everything.
+The supervisor is a process of its own, forked from the server; the fold is forked from the zygote. The
+supervisor is outside the fold's process namespace, so nothing that a fold does can name it. The first process
+there is a ``cat``, the keeper, that reads a pipe whose other end only the supervisor holds: when either of
+the two ends, so does everything.
 """
 
 import dataclasses
@@ -14,9 +15,11 @@ import traceback
 from collections.abc import Sequence
 from typing import Any
 
-from runapp.runner.isolation import inside, lockdown, places, wire
+from runapp.runner.isolation import lockdown, places, syscalls, wire
+from runapp.runner.isolation.fold_request import READY, FoldRequest
 from runapp.runner.isolation.tree import NamespaceTree
-from runapp.runner.job import FoldJob, Limits, OnOutput, SplitJob, nobody_reads
+from runapp.runner.isolation.zygote import Fold
+from runapp.runner.job import FoldJob, OnOutput, SplitJob, nobody_reads
 from runapp.runner.participant_log import compose_log
 from runapp.runner.report import fold_report, split_report
 from runapp.runner.request import decode_request
@@ -24,46 +27,29 @@ from runapp.runner.result_stream import ResultReader
 from runapp.runner.stage_measures import StageMeasures
 from runapp.runner.supervision import Ending, Supervision
 
-#: Most bytes of a request: the submission's files, the training rows and their labels.
-MAX_REQUEST_BYTES = 4 << 30
 _KEEPER_PROGRAM = "/bin/cat"
 
 
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """What the runner asks for, as it came over the connection."""
-
-    header: dict[str, Any]
-    blobs: list[bytearray]
-    descriptors: list[int]
-
-    @classmethod
-    def receive(cls, connection: socket.socket) -> "Request":
-        return cls(
-            *wire.receive(connection, max_blob_bytes=MAX_REQUEST_BYTES, max_descriptors=wire.MAX_DESCRIPTORS)
-        )
-
-
-def serve(connection: socket.socket, system_call_filter: bytes) -> None:
+def serve(connection: socket.socket, zygote: socket.socket) -> None:
     """Answer the one request of a connection; returns when everything of its fold is gone."""
     wire.send(connection, {"accepted": True})
     try:
-        request = Request.receive(connection)
+        request = FoldRequest.receive(connection)
         job, limits = decode_request(bytes(request.blobs[0]))
-        lockdown.enter_namespaces()
+        lockdown.make_namespaces()
         lockdown.mount_scratch(limits.scratch_kb)
     except wire.Ended:
         return
     except (OSError, ValueError) as error:
         wire.send(connection, {"refused": f"the fold's sandbox cannot be made: {error}"})
         return
-    processes = _Processes(request, limits, system_call_filter)
+    processes = _Processes(request, zygote)
     try:
         tree = processes.tree(limits.memory_kb)
         measures = StageMeasures(tree, lambda state, at: _tell(connection, {"stage": state, "at": at}))
         supervision = Supervision(
             tree,
-            pid=processes.fold_pid,
+            process=processes.fold,
             result_descriptor=processes.result,
             output_descriptor=processes.output,
             reader=_reader(job, request.header["work"]),
@@ -81,7 +67,7 @@ def serve(connection: socket.socket, system_call_filter: bytes) -> None:
 class _Processes:
     """The processes of one fold and the pipes to them."""
 
-    def __init__(self, request: Request, limits: Limits, system_call_filter: bytes) -> None:
+    def __init__(self, request: FoldRequest, zygote: socket.socket) -> None:
         lockdown.keep_ptrace_capability_over_exec()
         life, self._life = os.pipe()
         self._keeper_pid = _spawn_keeper(life)
@@ -90,10 +76,13 @@ class _Processes:
         self.result, result_end = ours.detach(), theirs.detach()
         self.output, output_end = os.pipe()
         self._ready, ready_end = os.pipe()
-        self.fold_pid = os.fork()
-        if self.fold_pid == 0:
-            inside.become_fold(request, limits, system_call_filter, result_end, output_end, ready_end)
-        for descriptor in (result_end, output_end, ready_end, *request.descriptors):
+        feed, feed_end = socket.socketpair()
+        keeper = os.pidfd_open(self._keeper_pid)
+        with feed, feed_end:
+            self.fold = Fold.ask(zygote, keeper, feed_end.fileno())
+            feed_end.close()
+            request.hand_on(feed, [result_end, output_end, ready_end])
+        for descriptor in (keeper, result_end, output_end, ready_end, *request.descriptors):
             os.close(descriptor)
         request.blobs.clear()
 
@@ -106,7 +95,7 @@ class _Processes:
             If the fold did not get that far.
         """
         words = os.read(self._ready, select.PIPE_BUF)
-        if words != inside.READY:
+        if words != READY:
             raise OSError(
                 f"the fold's sandbox cannot be made: {words.decode(errors='replace') or 'it ended at once'}"
             )
@@ -117,7 +106,7 @@ class _Processes:
         """Kill whatever is left; when this returns, no process of the fold exists."""
         os.kill(self._keeper_pid, signal.SIGKILL)
         # The keeper ends last, and only once the fold, whose parent lives outside, has been waited for.
-        os.waitpid(self.fold_pid, 0)
+        self.fold.close()
         os.waitpid(self._keeper_pid, 0)
 
 
@@ -180,12 +169,13 @@ def _report(
     return _tell(connection, header, [array.tobytes() for array in arrays])
 
 
-def run(connection: socket.socket, system_call_filter: bytes) -> None:
+def run(connection: socket.socket, zygote: socket.socket) -> None:
     """``serve`` in a process of its own, which ends here."""
     code = 1
     try:
+        syscalls.set_name("supervisor")
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        serve(connection, system_call_filter)
+        serve(connection, zygote)
         code = 0
     except BaseException:  # noqa: BLE001 - the runner learns of it by the connection's end, people by the server's log
         traceback.print_exc()

@@ -42,6 +42,7 @@ class _CapabilityHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
+_PR_SET_NAME = 15
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _BYTES_PER_INSTRUCTION = 8
@@ -59,6 +60,11 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(ctypes.c_int(flags)), "unshare")
 
 
+def setns(process_descriptor: int, flags: int) -> None:
+    """Move this process into namespaces of the process that is open as a pidfd."""
+    _checked(_libc.setns(ctypes.c_int(process_descriptor), ctypes.c_int(flags)), "setns")
+
+
 def mount(source: str, target: str, kind: str | None, flags: int = 0, options: str = "") -> None:
     kind_bytes = None if kind is None else kind.encode()
     arguments = (os.fsencode(source), os.fsencode(target), kind_bytes)
@@ -68,6 +74,12 @@ def mount(source: str, target: str, kind: str | None, flags: int = 0, options: s
 def prctl(option: int, *arguments: int) -> int:
     padded = [*arguments, 0, 0, 0, 0][:4]
     return _checked(_libc.prctl(ctypes.c_int(option), *(ctypes.c_ulong(value) for value in padded)), "prctl")
+
+
+def set_name(name: str) -> None:
+    """Name this process, as ``ps`` and ``top`` show it: at most 15 bytes."""
+    buffer = ctypes.create_string_buffer(name.encode())
+    prctl(_PR_SET_NAME, ctypes.addressof(buffer))
 
 
 def set_capabilities(*, effective: int, permitted: int, inheritable: int) -> None:

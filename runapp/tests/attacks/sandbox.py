@@ -106,7 +106,7 @@ def got_through(report: FoldReport) -> bool:
 
 
 def server_processes() -> set[psutil.Process]:
-    """The fold servers that this process started, without what they forked."""
+    """The fold servers that this process started and their zygotes, without what these forked."""
     return {process for process in _descendants() if _is_server(process)}
 
 
@@ -125,6 +125,7 @@ def _descendants() -> set[psutil.Process]:
 
 def _is_server(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
-        parent = process.parent()
-        return process.name() == "bwrap" or (parent is not None and parent.name() == "bwrap")
+        parents = [parent.name() for parent in process.parents()[:2]]
+        is_zygote = process.name() == "zygote" and parents == ["fold-server", "bwrap"]
+        return process.name() == "bwrap" or is_zygote or parents[:1] == ["bwrap"]
     return False

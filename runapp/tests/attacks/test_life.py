@@ -40,6 +40,11 @@ class Classifier:
     def fit(self, X, y):
         time.sleep(60)
 """
+NAP = f"""
+{SLEEP.replace("60", "2")}
+    def predict_proba(self, X):
+        return [[0.5, 0.5]] * len(X)
+"""
 
 
 @pytest.fixture
@@ -166,13 +171,16 @@ def _named(name: str) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["name"]) if process.info["name"] == name]
 
 
+@pytest.mark.parametrize("names", [{"bwrap", "fold-server", "zygote"}, {"zygote"}], ids=["all", "zygote"])
 def test_a_killed_server_is_an_error_of_the_machine_and_the_next_fold_gets_a_new_one(
-    own_sandbox: Sandbox,
+    own_sandbox: Sandbox, names: set[str]
 ) -> None:
     before = server_processes()
     assert own_sandbox.run_plain().outcome is Outcome.OK
     first = server_processes() - before
-    killer = threading.Thread(target=_kill_while_running, args=[first])
+    killer = threading.Thread(
+        target=_kill_while_running, args=[[process for process in first if process.name() in names]]
+    )
     killer.start()
     with pytest.raises(OSError):
         own_sandbox.run(SLEEP)
@@ -182,11 +190,23 @@ def test_a_killed_server_is_an_error_of_the_machine_and_the_next_fold_gets_a_new
     assert not any(_is_alive(process) for process in first)
 
 
-def _kill_while_running(processes: set[psutil.Process]) -> None:
+def _kill_while_running(processes: list[psutil.Process]) -> None:
     wait_for(folds_running)
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def test_a_fold_outlives_a_killed_server(own_sandbox: Sandbox) -> None:
+    before = server_processes()
+    assert own_sandbox.run_plain().outcome is Outcome.OK
+    servers = [process for process in server_processes() - before if process.name() == "fold-server"]
+    killer = threading.Thread(target=_kill_while_running, args=[servers])
+    killer.start()
+    report = own_sandbox.run(NAP)
+    killer.join()
+    assert report.outcome is Outcome.OK
+    assert own_sandbox.run_plain().outcome is Outcome.OK
 
 
 def test_an_idle_server_ends_and_the_next_fold_starts_one(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Harm done to processes and files of a running datarun."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -50,39 +51,30 @@ def kill_pool_child(stack: Stack, worker: Process) -> None:
     _kill(pool_children(worker))
 
 
-def fold_server(stack: Stack) -> psutil.Process:
-    """The server that forks the folds of this host."""
+def sandbox_process(stack: Stack, name: str) -> psutil.Process:
+    """A process of this host's sandbox: ``fold-server``, ``zygote``, ``supervisor`` or ``fold``.
+
+    Raises ``LookupError`` if there is none at the moment.
+    """
     for runner in stack.runners:
         for process in psutil.Process(runner.pid).children(recursive=True):
-            try:
-                parent = process.parent()
-                if parent is not None and parent.name() == "bwrap" != process.name():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+                if process.name() == name:
                     return process
-            except psutil.NoSuchProcess:
-                continue  # a fold's process, which ended
-    raise LookupError("there is no fold server")
+    raise LookupError(f"there is no {name}")
 
 
 def kill_a_fold(stack: Stack) -> None:
-    """Kill the innermost process of a fold, as soon as one runs."""
-    server = fold_server(stack)
+    """Kill a fold's own process, as soon as one runs."""
     found: list[psutil.Process] = []
 
     def look() -> bool:
-        found[:] = [process for process in server.children(recursive=True) if _is_fold(process, server)]
+        with contextlib.suppress(LookupError):
+            found.append(sandbox_process(stack, "fold"))
         return bool(found)
 
     wait_until(look, seconds=_START_SECONDS, what="the start of a fold")
     _kill(found[:1])
-
-
-def _is_fold(process: psutil.Process, server: psutil.Process) -> bool:
-    """Whether it is a process of a fold, not its supervisor, which the server forked."""
-    try:
-        is_running = process.status() != psutil.STATUS_ZOMBIE
-        return is_running and process.ppid() != server.pid and not process.children()
-    except psutil.NoSuchProcess:
-        return False
 
 
 def wipe_queues(services: Services) -> None:

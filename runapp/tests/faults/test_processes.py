@@ -4,6 +4,8 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
+
 from runapp.tests.faults import harm
 from runapp.tests.faults.conftest import LEASE_SECONDS
 from runapp.tests.faults.flight import Flight, FlightPlan
@@ -20,10 +22,11 @@ def test_a_killed_fold(fly: Callable[..., Flight], harmed: Stack) -> None:
     flight.lands(may_crash=1)
 
 
-def test_a_killed_fold_server(fly: Callable[..., Flight], harmed: Stack) -> None:
+@pytest.mark.parametrize("name", ["fold-server", "zygote"])
+def test_a_killed_fold_server(fly: Callable[..., Flight], harmed: Stack, name: str) -> None:
     flight = fly()
     harm.running_mark(harmed, harmed.runners[0])
-    harm.fold_server(harmed).kill()
+    harm.sandbox_process(harmed, name).kill()
     flight.lands()
 
 
