@@ -2,12 +2,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from test_files.hosts.bases import MIRROR, SUITES
+from test_files.hosts.bases import SUITES
 from test_files.hosts.cage import why_no_hosts
 from test_files.hosts.deployment import Deployment
 from test_files.hosts.site import Site
 
-_REASON = why_no_hosts() or ("" if MIRROR else "DR_UBUNTU_MIRROR does not say where Ubuntu comes from")
+_REASON = why_no_hosts()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
