@@ -1,6 +1,6 @@
 """Root file systems of fresh Ubuntu hosts, made once and kept in a cache folder."""
 
-import fcntl
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from test_files.hosts.cage import CommandFailed, run
+from test_files.hosts.locks import held, remove_unless_held
 
 #: What a cloud image has, as far as datarun's scripts can meet it.
 _PACKAGES = (
@@ -17,8 +18,8 @@ _PACKAGES = (
 #: Ubuntu's releases by the name of their archive.
 SUITES = {"22.04": "jammy", "24.04": "noble"}
 
-#: Ubuntu's public key, which signs the archives of these releases; Debian has no package with it. Its fingerprint is
-#: F6ECB3762474EDA9D21B7022871920D1991BC93C.
+#: Ubuntu's public key, which signs the archives of these releases; not every Debian has a package with it.
+#: Its fingerprint is F6ECB3762474EDA9D21B7022871920D1991BC93C.
 _ARCHIVE_KEY = Path(__file__).with_name("ubuntu-archive-2018.asc")
 _CA_BUNDLE = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
 _BOOTSTRAP_SECONDS = 900.0
@@ -31,21 +32,41 @@ def cache_folder() -> Path:
     return folder
 
 
-def base(release: str) -> Path:
-    """Root of a fresh host of an Ubuntu release such as ``22.04``; made if the cache has none."""
+@dataclasses.dataclass(frozen=True)
+class Base:
+    """What the cache holds of an Ubuntu release, in one folder.
+
+    ``fresh`` is the root of a fresh host. ``deployed`` has a folder for each host that an earlier run
+    deployed, with what lies above the fresh one, and a file ``complete`` once all are there.
+    """
+
+    folder: Path
+
+    @property
+    def fresh(self) -> Path:
+        return self.folder / "fresh"
+
+    @property
+    def deployed(self) -> Path:
+        return self.folder / "deployed"
+
+
+def base(release: str) -> Base:
+    """The cache's folder of an Ubuntu release such as ``22.04``; the fresh host is made if there is none."""
     suite = SUITES[release]
-    key = hashlib.sha256(f"{_PACKAGES} {_ACCOUNT} {_apt_settings()} 3".encode()).hexdigest()[:12]
-    folder = cache_folder() / f"base-{suite}-{key}"
-    with open(cache_folder() / f"{suite}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            _make(suite, folder)
-    return folder
+    key = hashlib.sha256(f"{_PACKAGES} {_ACCOUNT} {_apt_settings()} 4".encode()).hexdigest()[:12]
+    found = Base(cache_folder() / f"{suite}-{key}")
+    with held(cache_folder()):
+        if not found.fresh.exists():
+            for outdated in cache_folder().glob(f"{suite}-*"):
+                remove_unless_held(outdated)
+            _make(suite, found.fresh)
+    return found
 
 
 def _make(suite: str, folder: Path) -> None:
+    folder.parent.mkdir(exist_ok=True)
     unfinished = folder.with_suffix(".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
     options = [f"--aptopt={line}" for line in _apt_settings().splitlines()]
     run(
         # Its mounts must end with it, however it ends.

@@ -4,11 +4,11 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-from test_files.hosts import bases
+from test_files.hosts.locks import held
 from test_files.hosts.machine import Machine, wait_until
 from test_files.hosts.network import address
 from test_files.hosts.process_watch import ProcessWatch
@@ -37,24 +37,28 @@ class Deployment:
     @classmethod
     def make(cls, site: Site) -> Self:
         """Deploy a site, on top of what the cache holds of an earlier run."""
-        cache = bases.cache_folder() / f"deployed-{site.base.name}"
-        from_cache = (cache / "complete").exists()
-        layers = {}
-        if from_cache:
-            layers = {name: (cache / name,) for name in HOSTS}
-            site.take_identity(cache / "operator")
-        made = cls(site, from_cache, {}, {}, ProcessWatch(site.secrets().values()))
+        cache = site.base.deployed
+        # Two runs at a time would put the same into the cache.
+        with held(site.base.fresh):
+            from_cache = (cache / "complete").exists()
+            if from_cache:
+                site.take_identity(cache / "operator")
+            made = cls(site, from_cache, {}, {}, ProcessWatch(site.secrets().values()))
+            made._deploy({name: (cache / name,) for name in HOSTS} if from_cache else {})
+            if not from_cache:
+                made._keep()
+        return made
+
+    def _deploy(self, layers: Mapping[str, tuple[Path, ...]]) -> None:
+        site = self.site
         site.boot_disk(layers=layers.get("disk", ()))
         site.machine("master", layers=layers.get("master", ()))
-        with made.watch:
-            made._timed("master", site.deploy_master)
+        with self.watch:
+            self._timed("master", site.deploy_master)
             for name in LINES:
                 site.machine(name, layers=layers.get(name, ()))
-            site.write_list(*made.lines(), final_newline=False)
-            made._timed("runners", site.deploy_runners)
-        if not from_cache:
-            made._keep(cache)
-        return made
+            site.write_list(*self.lines(), final_newline=False)
+            self._timed("runners", site.deploy_runners)
 
     def lines(self) -> list[str]:
         return [f"{address(NUMBERS[name])} {line}" for name, line in LINES.items()]
@@ -64,8 +68,9 @@ class Deployment:
         self.printed[name] = deploy()
         self.seconds[name] = time.monotonic() - began
 
-    def _keep(self, cache: Path) -> None:
+    def _keep(self) -> None:
         """Put the deployed hosts into the cache, and go on on top of them."""
+        cache = self.site.base.deployed
         shutil.rmtree(cache, ignore_errors=True)
         cache.mkdir(mode=0o700)
         for name in reversed(HOSTS):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,7 @@ from typing import Self
 from runapp.environment import BASE_DIR
 from test_files.hosts import bases
 from test_files.hosts.cage import Cage, run
+from test_files.hosts.locks import held, remove_unless_held
 from test_files.hosts.machine import Machine, remove_cgroups
 from test_files.hosts.network import PROXY, address, make_network
 
@@ -47,10 +49,9 @@ class Site:
         self.machines: dict[str, Machine] = {}
 
     def __enter__(self) -> Self:
-        _remove_abandoned_folders()
-        self.folder = Path(
-            tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=bases.cache_folder())
-        )
+        self._locks = ExitStack()
+        self._locks.enter_context(held(self.base.folder, shared=True))
+        self.folder = self._make_folder()
         self.cage = Cage().__enter__()
         try:
             self._proxy = make_network(self.cage)
@@ -69,6 +70,17 @@ class Site:
             self._proxy.wait()
         remove_cgroups()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._locks.close()
+
+    def _make_folder(self) -> Path:
+        """A folder of this run alone; those of runs that were killed are removed."""
+        cache = bases.cache_folder()
+        with held(cache):
+            for abandoned in cache.glob(f"{_FOLDER_PREFIX}*"):
+                remove_unless_held(abandoned)
+            folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=cache))
+            self._locks.enter_context(held(folder))
+        return folder
 
     def _make_operator(self) -> None:
         """The operator's computer: a folder with the project, ssh keys, and settings."""
@@ -156,7 +168,7 @@ class Site:
     ) -> Machine:
         """Make and boot a host; ``layers`` lie above the fresh system, the cloud hands it ``user_data``."""
         made = Machine(
-            self.cage, name, address=address(NUMBERS[name]), layers=(*layers, self.base),
+            self.cage, name, address=address(NUMBERS[name]), layers=(*layers, self.base.fresh),
             folder=self.folder / name, disk_mb=disk_mb,
         )  # fmt: skip
         hosts = "".join(f"{address(number)} {other}\n" for other, number in NUMBERS.items())
@@ -245,11 +257,3 @@ def steps(printed: str) -> list[Step]:
     """The steps in what scripts printed."""
     pattern = re.compile(r"^(?:\[(\S+)\] )?-- (.+): (\d+) s$", re.MULTILINE)
     return [Step(where or "", name, int(seconds)) for where, name, seconds in pattern.findall(printed)]
-
-
-def _remove_abandoned_folders() -> None:
-    """Remove what killed runs have left on the disk."""
-    for folder in bases.cache_folder().glob(f"{_FOLDER_PREFIX}*"):
-        owner = folder.name.split("-")[1]
-        if not owner.isdigit() or not Path(f"/proc/{owner}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
