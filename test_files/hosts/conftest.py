@@ -1,11 +1,14 @@
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from test_files.hosts.bases import SUITES
 from test_files.hosts.cage import why_no_hosts
-from test_files.hosts.deployment import Deployment
-from test_files.hosts.site import Site
+from test_files.hosts.deployment import HOSTS, Deployment
+from test_files.hosts.folds import Folds
+from test_files.hosts.network import address
+from test_files.hosts.site import NUMBERS, Site
 
 _REASON = why_no_hosts()
 
@@ -35,3 +38,25 @@ def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """A master, two runners and the shared disk, deployed by the scripts; one Ubuntu after the other."""
     with Site(request.param) as site:
         yield Deployment.make(site)
+
+
+@pytest.fixture
+def operator_files(deployment: Deployment) -> Iterator[None]:
+    """What a test writes into the operator's settings and list of runners is gone after it."""
+    yield
+    deployment.site.write_settings()
+    deployment.site.write_list(*deployment.lines(), final_newline=False)
+    (deployment.site.scripts / "master_address").write_text(address(NUMBERS["master"]) + "\n")
+
+
+@pytest.fixture
+def folds(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folds]:
+    """Folds to be sent; afterwards all hosts are made to run again."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(deployment.certificate))
+    yield Folds(deployment, tmp_path)
+    for name in HOSTS:
+        machine = deployment.machine(name)
+        if not machine.is_on:
+            machine.boot()
+        machine.connect()
+    deployment.wait_until_up()

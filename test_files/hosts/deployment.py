@@ -116,6 +116,11 @@ class Deployment:
             lambda: "away" in machine.run(probe), f"{name} sees no disk", timeout_seconds=timeout_seconds
         )
 
+    @property
+    def certificate(self) -> Path:
+        """The master's certificate, as the scripts fetched it for the operator."""
+        return self.site.scripts / "certificates" / f"{address(NUMBERS['master'])}.crt"
+
     def status(self, path: str) -> int:
         """The status of a page of the master's web server, for a stranger on the operator's network."""
         answer = self.curl(path, "--output", "/dev/null", "--write-out", "%{http_code}")
@@ -123,17 +128,15 @@ class Deployment:
 
     def curl(self, path: str, *options: str) -> str:
         """Ask the master from the operator's computer, trusting the certificate that the scripts fetched."""
-        host = address(NUMBERS["master"])
-        certificate = self.site.scripts / "certificates" / f"{host}.crt"
         return self.site.cage.run(
             "curl",
             "--silent",
             "--max-time",
             "20",
             "--cacert",
-            certificate,
+            self.certificate,
             *options,
-            f"https://{host}{path}",
+            f"https://{address(NUMBERS['master'])}{path}",
             check=False,
         )
 

@@ -276,7 +276,12 @@ class Machine:
         return (folder, *self._layers[:-1])
 
     def remove(self) -> None:
-        """Remove a host that is off, with its disk."""
+        """Remove a host with its disk and its place in the network; one that is on loses its power before."""
+        if self.is_on:
+            self.cut_power()
+        # The other end goes with it, even while a process of the host is just ending.
+        self.cage.run("ip", "link", "delete", f"to-{self.name}", check=False)
+        self.cage.run("ip", "netns", "delete", self.name, check=False)
         self.cage.run("umount", self._root, check=False)
         self.cage.run("umount", self.folder / "disk", check=False)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -166,7 +166,11 @@ class Site:
     def machine(
         self, name: str, *, layers: tuple[Path, ...] = (), disk_mb: int | None = None, user_data: str = ""
     ) -> Machine:
-        """Make and boot a host; ``layers`` lie above the fresh system, the cloud hands it ``user_data``."""
+        """Make and boot a host; ``layers`` lie above the fresh system, the cloud hands it ``user_data``.
+
+        It takes the place of one that had its name before.
+        """
+        self.remove(name)
         made = Machine(
             self.cage, name, address=address(NUMBERS[name]), layers=(*layers, self.base.fresh),
             folder=self.folder / name, disk_mb=disk_mb,
@@ -175,9 +179,15 @@ class Site:
         made.prepare(proxy=PROXY, authorized_key=self.key.with_suffix(".pub").read_text(), hosts=hosts)
         if user_data:
             made.give_user_data(user_data)
-        made.boot()
         self.machines[name] = made
+        made.boot()
         return made
+
+    def remove(self, name: str) -> None:
+        """Remove a host, if there is one of this name; the operator forgets its key."""
+        if machine := self.machines.pop(name, None):
+            machine.remove()
+            run("ssh-keygen", "-R", address(NUMBERS[name]), "-f", self.home / "known_hosts", check=False)
 
     def boot_disk(self, *, layers: tuple[Path, ...] = ()) -> Machine:
         """The host of the shared disk: an account that takes one ssh key, and a folder in its home."""

@@ -1,12 +1,13 @@
 """What is wrong is said before anything is touched, and once it is mended the same commands work."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from test_files.hosts.cage import run
 from test_files.hosts.deployment import Deployment
-from test_files.hosts.machine import Machine
+from test_files.hosts.machine import Machine, wait_until
 from test_files.hosts.network import address
 from test_files.hosts.site import NUMBERS
 
@@ -14,15 +15,10 @@ _SPARE = address(NUMBERS["spare"])
 
 
 @pytest.fixture
-def spare(deployment: Deployment) -> Iterator[Machine]:
+def spare(deployment: Deployment, operator_files: None) -> Iterator[Machine]:
     """A fresh host beside the deployed ones, with a disk that soon is full."""
-    machine = deployment.site.machine("spare", disk_mb=1200)
-    yield machine
-    machine.shut_down()
-    machine.remove()
-    deployment.site.cage.run("ip", "netns", "delete", "spare")
-    deployment.site.write_settings()
-    deployment.site.write_list(*deployment.lines(), final_newline=False)
+    yield deployment.site.machine("spare", disk_mb=1200)
+    deployment.site.remove("spare")
 
 
 def _untouched(machine: Machine) -> bool:
@@ -72,6 +68,24 @@ def test_a_key_that_the_disk_does_not_take_is_said_and_a_right_one_mends_it(
     assert "The runner is up" in deployment.site.at_operator(command.format(deployment.site.disk_key))
 
 
+def test_a_runner_that_loses_its_power_while_it_is_deployed_is_mended_by_the_same_command(
+    deployment: Deployment, spare: Machine
+) -> None:
+    site = deployment.site
+    site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
+    site.write_list(f"{_SPARE} 1 L 60 50")
+    command = f"bash scp_runner_stratuslab.sh list_runners.txt {site.disk_key}; echo exit code $?"
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(site.at_operator, command)
+        wait_until(lambda: spare.run("ls /opt/datarun/venvs/*/bin/pip 2>/dev/null || true"),
+                   "packages are being installed", timeout_seconds=120)  # fmt: skip
+        spare.cut_power()
+        spare.boot()
+        printed = first.result()
+    assert f"not done on {_SPARE} (1 of 1 runners)" in printed
+    assert "The runner is up: 1 L 60 50" in site.at_operator(command)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -82,15 +96,12 @@ def test_a_key_that_the_disk_does_not_take_is_said_and_a_right_one_mends_it(
     ],
 )
 def test_a_variable_that_is_wrong_is_named_before_any_machine_is_asked(
-    deployment: Deployment, name: str, value: str | None, message: str
+    deployment: Deployment, operator_files: None, name: str, value: str | None, message: str
 ) -> None:
     deployment.site.write_settings({name: value})
-    try:
-        printed = deployment.site.at_operator(
-            f"bash scp_master_stratuslab.sh 203.0.113.1 {deployment.site.disk_key}; echo exit code $?",
-            timeout_seconds=5,
-        )
-    finally:
-        deployment.site.write_settings()
+    printed = deployment.site.at_operator(
+        f"bash scp_master_stratuslab.sh 203.0.113.1 {deployment.site.disk_key}; echo exit code $?",
+        timeout_seconds=5,
+    )
     assert message in printed
     assert "exit code 1" in printed

@@ -1,8 +1,10 @@
 """The scripts deploy a master and two runners, and can be run again."""
 
 import json
+import shutil
 from collections.abc import Callable
 
+from test_files.hosts.cage import run
 from test_files.hosts.deployment import Deployment
 from test_files.hosts.machine import Machine
 from test_files.hosts.network import address
@@ -66,18 +68,21 @@ def test_each_runner_has_the_numbers_of_its_line(deployment: Deployment) -> None
     assert {queue["name"] for queue in queues["runner@runner2"]} == {"H", "L"}
 
 
-def test_an_unreachable_runner_is_named_and_the_others_are_deployed(deployment: Deployment) -> None:
+def test_an_unreachable_runner_is_named_and_the_others_are_deployed(
+    deployment: Deployment, operator_files: None
+) -> None:
     deployment.site.write_list(f"{address(99)} 1 L 60 50", *deployment.lines())
-    try:
-        printed = deployment.site.at_operator(
-            f"bash scp_runner_stratuslab.sh list_runners.txt {deployment.site.disk_key}; echo exit code $?",
-            check=False,
-        )
-    finally:
-        deployment.site.write_list(*deployment.lines(), final_newline=False)
+    printed = deployment.site.at_operator(
+        f"bash scp_runner_stratuslab.sh list_runners.txt {deployment.site.disk_key}; echo exit code $?",
+        check=False,
+    )
     assert "exit code 1" in printed
     assert f"not done on {address(99)} (1 of 3 runners)" in printed
     assert printed.count("The runner is up") == 2
+
+
+def test_the_doctor_finds_all_well(deployment: Deployment) -> None:
+    deployment.machine("master").run("datarun python manage.py doctor", timeout_seconds=180)
 
 
 def test_flower_is_seen_by_the_superuser_alone(deployment: Deployment) -> None:
@@ -129,3 +134,17 @@ def test_packages_are_installed_on_all_runners_and_their_versions_told(deploymen
     printed = deployment.site.operator("runners_status.sh", "list_runners.txt")
     assert printed.count("worker active, takes") == 2
     assert printed.count("2 at a time, isolation full; shared disk mounted") == 2
+
+
+def test_a_certificate_of_the_operators_is_served(deployment: Deployment, operator_files: None) -> None:
+    site, master = deployment.site, address(NUMBERS["master"])
+    key, certificate = site.home / "tls.key", site.home / "tls.crt"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+        "-days", "30", "-subj", "/CN=operator", "-addext", f"subjectAltName=IP:{master}",
+        "-keyout", key, "-out", certificate)  # fmt: skip
+    assert deployment.status("/runapp/") == 401
+    site.write_settings({"DR_TLS_CERTIFICATE": str(certificate), "DR_TLS_KEY": str(key)})
+    site.deploy_master()
+    assert deployment.status("/runapp/") == 0, "the former certificate is served no more"
+    shutil.copy(certificate, deployment.certificate)
+    assert deployment.status("/runapp/") == 401

@@ -25,15 +25,8 @@ def _make_image(deployment: Deployment, name: str, option: str = "") -> tuple[Pa
     spare.shut_down()
     layer = deployment.site.folder / f"image-{name}"
     spare.become_layer(layer)
-    _discard(deployment, spare)
+    deployment.site.remove("spare")
     return (layer, *layers)
-
-
-def _discard(deployment: Deployment, machine: Machine) -> None:
-    if machine.is_on:
-        machine.cut_power()
-    machine.remove()
-    deployment.site.cage.run("ip", "netns", "delete", machine.name)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +35,11 @@ def runner_image(deployment: Deployment) -> tuple[Path, ...]:
 
 
 @pytest.fixture
-def from_runner_image(deployment: Deployment, runner_image: tuple[Path, ...]) -> Iterator[Machine]:
-    spare = deployment.site.machine("spare", layers=runner_image)
-    yield spare
-    _discard(deployment, spare)
+def from_runner_image(
+    deployment: Deployment, runner_image: tuple[Path, ...], operator_files: None
+) -> Iterator[Machine]:
+    yield deployment.site.machine("spare", layers=runner_image)
+    deployment.site.remove("spare")
 
 
 def test_an_image_holds_no_secret_and_no_identity(deployment: Deployment, from_runner_image: Machine) -> None:
@@ -85,7 +79,26 @@ def test_a_runner_is_deployed_from_its_image_without_a_download_and_removed(
         )
         == ""
     )
-    site.write_list(*deployment.lines(), final_newline=False)
+
+
+def test_a_runner_takes_a_disk_that_is_mounted_already(
+    deployment: Deployment, from_runner_image: Machine
+) -> None:
+    spare, site = from_runner_image, deployment.site
+    # Somebody else's mount, as NFS would be.
+    spare.run(
+        "mkdir /mnt/shared && sshfs -o allow_other,uid=$(id -u celery),gid=$(id -g celery) "
+        "-o IdentityFile=/etc/datarun/disk_key,StrictHostKeyChecking=accept-new "
+        f"science@{address(NUMBERS['disk'])}:datarun /mnt/shared"
+    )
+    folders = {"DIR_DATA": "/mnt/shared/data", "DIR_SUBMISSION": "/mnt/shared/submission"}
+    site.write_settings(
+        {"DR_DISK_PATH": "/mnt/shared", "SCIENCEFS_LOGIN": None, "DR_DISK_HOST": None} | folders
+    )
+    site.write_list(f"{_SPARE} 1 L 60 50")
+    assert "The runner is up: 1 L 60 50" in site.operator("scp_runner_from_image.sh", "list_runners.txt")
+    assert "shared disk mounted" in site.operator("runners_status.sh", "list_runners.txt")
+    assert spare.run("mountpoint -q /mnt/datarun || echo no second mount") == "no second mount\n"
 
 
 def test_a_runner_deploys_itself_from_its_user_data(
@@ -106,7 +119,7 @@ def test_a_runner_deploys_itself_from_its_user_data(
         assert spare.run("cat /etc/datarun/runner_line").strip() == "2 H 90 80"
     finally:
         log = spare.run("tail -n 40 /var/log/cloud-init-output.log", check=False)
-        _discard(deployment, spare)
+        site.remove("spare")
     assert "The runner is up: 2 H 90 80" in log
 
 
@@ -139,4 +152,4 @@ def test_a_master_is_deployed_from_its_image_and_removed(deployment: Deployment)
         ports = spare.run("ss -H -ltn | awk '{ print $4 }' | grep -vE '^(127\\.|\\[::1\\])'")
         assert {line.rsplit(":", 1)[1] for line in ports.splitlines()} == {"22"}
     finally:
-        _discard(deployment, spare)
+        site.remove("spare")

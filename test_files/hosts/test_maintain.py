@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from test_files.hosts.deployment import Deployment
+from test_files.hosts.folds import Folds
 from test_files.hosts.network import address
 from test_files.hosts.site import NUMBERS
 
@@ -42,18 +43,19 @@ def _users(deployment: Deployment) -> str:
     )
 
 
-def test_an_upgrade_brings_all_machines_to_the_new_release(
-    deployment: Deployment, tell: Callable[[str], None]
+def test_an_upgrade_in_the_middle_of_folds_brings_all_machines_to_the_new_release(
+    deployment: Deployment, folds: Folds, tell: Callable[[str], None]
 ) -> None:
     before = _releases(deployment)
     (deployment.site.project / "CHANGES-of-the-test").write_text("another release\n")
     deployment.site.cage.run("git", "-C", deployment.site.project, "add", "--all")
+    folds.send()
     printed = _upgrade(deployment)
     assert "exit code 0" in printed, printed
+    tell(folds.end_well("an upgrade"))
     after = _releases(deployment)
     assert len(before) == len(after) == 1
     assert before != after
-    deployment.wait_until_up()
 
 
 def test_an_upgrade_that_fails_leaves_the_former_release_and_its_database(deployment: Deployment) -> None:
