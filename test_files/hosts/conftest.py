@@ -11,6 +11,7 @@ from test_files.hosts.network import address
 from test_files.hosts.site import NUMBERS, Site
 
 _REASON = why_no_hosts()
+_NEWEST = max(SUITES)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,8 +19,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "test_files/hosts/" in item.path.as_posix():
             item.add_marker("hosts")
             item.add_marker("slow")
+            if _release(item) not in (None, _NEWEST) and not item.get_closest_marker("each_ubuntu"):
+                item.add_marker("thorough")
             if _REASON:
                 item.add_marker(pytest.mark.skip(reason=_REASON))
+
+
+def _release(item: pytest.Item) -> str | None:
+    """The Ubuntu that a test looks at; None if it looks at none."""
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("deployment") if callspec else None
 
 
 @pytest.fixture

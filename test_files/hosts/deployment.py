@@ -46,7 +46,7 @@ class Deployment:
             made = cls(site, from_cache, {}, {}, ProcessWatch(site.secrets().values()))
             made._deploy({name: (cache / name,) for name in HOSTS} if from_cache else {})
             if not from_cache:
-                made._keep()
+                made._timed("put into the cache", made._keep)
         return made
 
     def _deploy(self, layers: Mapping[str, tuple[Path, ...]]) -> None:
@@ -63,9 +63,9 @@ class Deployment:
     def lines(self) -> list[str]:
         return [f"{address(NUMBERS[name])} {line}" for name, line in LINES.items()]
 
-    def _timed(self, name: str, deploy: Callable[[], str]) -> None:
+    def _timed(self, name: str, act: Callable[[], str | None]) -> None:
         began = time.monotonic()
-        self.printed[name] = deploy()
+        self.printed[name] = act() or ""
         self.seconds[name] = time.monotonic() - began
 
     def _keep(self) -> None:
@@ -149,6 +149,7 @@ class Deployment:
         lines = [
             f"Ubuntu {self.site.release}" + (", brought up to date" if self.from_cache else ", from nothing")
         ]
+        lines.append(f"  fresh system: {self.site.base_seconds:.0f} s")
         for name, printed in self.printed.items():
             lines.append(f"  {name}: {self.seconds[name]:.0f} s")
             lines += [f"    {step.seconds:4d} s  {step.where} {step.name}" for step in steps(printed)]

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,12 +41,15 @@ class Step:
 class Site:
     """Hosts on a network of their own, as long as the context lasts, and an operator's folder beside them.
 
-    ``settings`` and ``runner_settings`` are what stands in env.sh and env_runner.sh.
+    ``settings`` and ``runner_settings`` are what stands in env.sh and env_runner.sh, ``base_seconds`` is how
+    long it took to make the fresh system.
     """
 
     def __init__(self, release: str) -> None:
         self.release = release
+        began = time.monotonic()
         self.base = bases.base(release)
+        self.base_seconds = time.monotonic() - began
         self.machines: dict[str, Machine] = {}
 
     def __enter__(self) -> Self:

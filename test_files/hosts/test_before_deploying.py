@@ -68,6 +68,7 @@ def test_a_key_that_the_disk_does_not_take_is_said_and_a_right_one_mends_it(
     assert "The runner is up" in deployment.site.at_operator(command.format(deployment.site.disk_key))
 
 
+@pytest.mark.thorough
 def test_a_runner_that_loses_its_power_while_it_is_deployed_is_mended_by_the_same_command(
     deployment: Deployment, spare: Machine
 ) -> None:

@@ -4,6 +4,8 @@ import json
 import shutil
 from collections.abc import Callable
 
+import pytest
+
 from test_files.hosts.cage import run
 from test_files.hosts.deployment import Deployment
 from test_files.hosts.machine import Machine
@@ -25,6 +27,7 @@ def _state(machine: Machine) -> str:
     return machine.run(_STATE_OF_FILES) + machine.run(_STATE_OF_UNITS)
 
 
+@pytest.mark.each_ubuntu
 def test_a_master_and_two_runners_are_deployed(deployment: Deployment, tell: Callable[[str], None]) -> None:
     tell("\n" + deployment.table())
     assert "The master is up" in deployment.printed["master"]
@@ -32,6 +35,7 @@ def test_a_master_and_two_runners_are_deployed(deployment: Deployment, tell: Cal
     assert deployment.workers_answer()
 
 
+@pytest.mark.each_ubuntu
 def test_the_examples_are_trained_through_the_masters_public_address(
     deployment: Deployment, tell: Callable[[str], None]
 ) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from test_files.hosts.deployment import Deployment
 from test_files.hosts.folds import Folds
 
@@ -22,6 +24,7 @@ def test_a_runners_network_is_cut_and_mended(
     tell(folds.end_well("a runner without network"))
 
 
+@pytest.mark.thorough
 def test_the_disks_host_freezes_and_thaws(
     deployment: Deployment, folds: Folds, tell: Callable[[str], None]
 ) -> None:
@@ -42,6 +45,7 @@ def test_the_master_is_rebooted(deployment: Deployment, folds: Folds, tell: Call
     tell(folds.end_well("a rebooted master"))
 
 
+@pytest.mark.thorough
 def test_the_master_loses_its_power(
     deployment: Deployment, folds: Folds, tell: Callable[[str], None]
 ) -> None:

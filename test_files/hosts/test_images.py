@@ -10,6 +10,8 @@ from test_files.hosts.machine import Machine, wait_until
 from test_files.hosts.network import address
 from test_files.hosts.site import NUMBERS
 
+pytestmark = pytest.mark.thorough
+
 _SPARE = address(NUMBERS["spare"])
 #: Where a machine keeps what makes it itself; system software is not looked through.
 _PLACES = "/etc /home /root /opt/datarun/releases /var/lib /var/log /var/backups /tmp"
@@ -123,7 +125,9 @@ def test_a_runner_deploys_itself_from_its_user_data(
     assert "The runner is up: 2 H 90 80" in log
 
 
-def test_a_master_is_deployed_from_its_image_and_removed(deployment: Deployment) -> None:
+def test_a_master_is_deployed_from_its_image_and_removed(
+    deployment: Deployment, operator_files: None
+) -> None:
     site = deployment.site
     layers = _make_image(deployment, "master")
     # A disk of its own: two masters on one would take each other's results.
@@ -131,17 +135,21 @@ def test_a_master_is_deployed_from_its_image_and_removed(deployment: Deployment)
     spare = site.machine("spare", layers=layers)
     try:
         spare.run("rm -f /etc/pip.conf /etc/apt/apt.conf.d/98proxy")
-        settings = site.settings | {"SCIENCEFS_DATARUN": "other"}
-        scripts = "/home/datarun/script_install"
-        spare.write("/tmp/env.sh", "".join(f"export {name}='{value}'\n" for name, value in settings.items()))
-        spare.write("/tmp/disk_key", site.disk_key.read_text())
-        spare.run(f"install -m 600 /tmp/env.sh /tmp/disk_key {scripts}/ && rm /tmp/env.sh /tmp/disk_key")
-        printed = site.ssh("spare", "cd /home/datarun/script_install && bash deploy_master_from_image.sh")
+        site.write_settings({"SCIENCEFS_DATARUN": "other"})
+        for file in ("env.sh", site.disk_key):
+            site.at_operator(
+                f"scp -q -o StrictHostKeyChecking=accept-new -F {site.ssh_config} {file} ubuntu@{_SPARE}:"
+            )
+        printed = site.ssh(
+            "spare",
+            "sudo install -m 600 env.sh disk_key /home/datarun/script_install/ && rm env.sh disk_key && "
+            "bash /home/datarun/script_install/deploy_master_from_image.sh",
+        )
         assert "The master is up" in printed
         assert "installed:" not in printed
         assert "created the superuser admin" in printed
         answer = spare.run("curl --silent --insecure --output /dev/null --write-out '%{http_code}' "
-                           f"--user 'admin:{settings['USER_PSWD']}' https://{_SPARE}/runapp/rawdata/")  # fmt: skip
+                           f"--user 'admin:{site.settings['USER_PSWD']}' https://{_SPARE}/runapp/rawdata/")  # fmt: skip
         assert answer == "200"
         spare.run("bash /home/datarun/script_install/uninstall.sh --yes --with-database", timeout_seconds=120)
         assert (

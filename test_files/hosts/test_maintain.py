@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from test_files.hosts.deployment import Deployment
 from test_files.hosts.folds import Folds
 from test_files.hosts.network import address
@@ -58,6 +60,7 @@ def test_an_upgrade_in_the_middle_of_folds_brings_all_machines_to_the_new_releas
     assert before != after
 
 
+@pytest.mark.thorough
 def test_an_upgrade_that_fails_leaves_the_former_release_and_its_database(deployment: Deployment) -> None:
     before = _releases(deployment)
     migrations = deployment.site.project / "runapp/migrations"
@@ -80,6 +83,7 @@ def test_an_upgrade_that_fails_leaves_the_former_release_and_its_database(deploy
     assert "admin" in _users(deployment)
 
 
+@pytest.mark.thorough
 def test_a_backup_is_put_back(deployment: Deployment) -> None:
     master = deployment.machine("master")
     master.run(
