@@ -95,7 +95,10 @@ class Machine:
         run_in("ip", "netns", "add", self.name)
         run_in("ip", "link", "add", cage_end, "type", "veth", "peer", "name", host_end, "netns", self.name)
         run_in("ip", "link", "set", cage_end, "master", BRIDGE, "up")
+        # The same for each host of this address, or the others would go on sending to the one before.
+        hardware_address = f"02:00:00:00:00:{int(self.address.rsplit('.', 1)[1]):02x}"
         for command in (
+            f"link set {host_end} address {hardware_address}",
             f"addr add {self.address}/{PREFIX_LENGTH} dev {host_end}",
             f"link set {host_end} up",
             "link set lo up",

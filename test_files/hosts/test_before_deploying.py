@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from test_files.hosts.cage import run
 from test_files.hosts.deployment import Deployment
 from test_files.hosts.machine import Machine, wait_until
 from test_files.hosts.network import address
-from test_files.hosts.site import NUMBERS
+from test_files.hosts.site import NUMBERS, Site
 
 _SPARE = address(NUMBERS["spare"])
 
@@ -19,6 +20,10 @@ def spare(deployment: Deployment, operator_files: None) -> Iterator[Machine]:
     """A fresh host beside the deployed ones, with a disk that soon is full."""
     yield deployment.site.machine("spare", disk_mb=1200)
     deployment.site.remove("spare")
+
+
+def _deploy_spare(site: Site, key: Path) -> str:
+    return site.at_operator(f"bash scp_runner_stratuslab.sh list_runners.txt {key}; echo exit code $?")
 
 
 def _untouched(machine: Machine) -> bool:
@@ -39,33 +44,26 @@ def test_a_master_is_not_begun_where_its_port_is_taken(deployment: Deployment, s
     assert spare.run("dpkg-query -W | sha256sum") == before
 
 
-def test_a_runner_with_a_full_disk_is_named_and_deployed_once_there_is_room(
+def test_a_full_disk_and_a_wrong_key_are_said_and_once_both_are_mended_the_same_command_deploys(
     deployment: Deployment, spare: Machine
 ) -> None:
-    deployment.site.write_list(f"{_SPARE} 1 L 60 50")
-    command = f"bash scp_runner_stratuslab.sh list_runners.txt {deployment.site.disk_key}; echo exit code $?"
-    printed = deployment.site.at_operator(command)
+    site = deployment.site
+    site.write_list(f"{_SPARE} 1 L 60 50")
+    wrong_key = site.home / "wrong_key"
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", wrong_key)
+
+    printed = _deploy_spare(site, wrong_key)
     assert "MB left, and 2500 MB are needed" in printed
     assert f"not done on {_SPARE} (1 of 1 runners)" in printed
     assert "exit code 1" in printed
     assert _untouched(spare)
-    deployment.site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
-    assert "The runner is up: 1 L 60 50" in deployment.site.at_operator(command)
 
-
-def test_a_key_that_the_disk_does_not_take_is_said_and_a_right_one_mends_it(
-    deployment: Deployment, spare: Machine
-) -> None:
-    deployment.site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
-    other = deployment.site.home / "other_key"
-    if not other.exists():
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other)
-    deployment.site.write_list(f"{_SPARE} 1 L 60 50")
-    command = "bash scp_runner_stratuslab.sh list_runners.txt {}; echo exit code $?"
-    printed = deployment.site.at_operator(command.format(other))
+    site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
+    printed = _deploy_spare(site, wrong_key)
     assert f"the disk's host {address(NUMBERS['disk'])} does not let science in with this key" in printed
     assert "exit code 1" in printed
-    assert "The runner is up" in deployment.site.at_operator(command.format(deployment.site.disk_key))
+
+    assert "The runner is up: 1 L 60 50" in _deploy_spare(site, site.disk_key)
 
 
 @pytest.mark.thorough
@@ -75,16 +73,15 @@ def test_a_runner_that_loses_its_power_while_it_is_deployed_is_mended_by_the_sam
     site = deployment.site
     site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
     site.write_list(f"{_SPARE} 1 L 60 50")
-    command = f"bash scp_runner_stratuslab.sh list_runners.txt {site.disk_key}; echo exit code $?"
     with ThreadPoolExecutor(1) as threads:
-        first = threads.submit(site.at_operator, command)
+        first = threads.submit(_deploy_spare, site, site.disk_key)
         wait_until(lambda: spare.run("ls /opt/datarun/venvs/*/bin/pip 2>/dev/null || true"),
                    "packages are being installed", timeout_seconds=120)  # fmt: skip
         spare.cut_power()
         spare.boot()
         printed = first.result()
     assert f"not done on {_SPARE} (1 of 1 runners)" in printed
-    assert "The runner is up: 1 L 60 50" in site.at_operator(command)
+    assert "The runner is up: 1 L 60 50" in _deploy_spare(site, site.disk_key)
 
 
 @pytest.mark.parametrize(
