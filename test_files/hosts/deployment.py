@@ -43,7 +43,7 @@ class Deployment:
             from_cache = (cache / "complete").exists()
             if from_cache:
                 site.take_identity(cache / "operator")
-            made = cls(site, from_cache, {}, {}, ProcessWatch(site.secrets().values()))
+            made = cls(site, from_cache, {}, {}, ProcessWatch(site.secrets()))
             made._deploy({name: (cache / name,) for name in HOSTS} if from_cache else {})
             if not from_cache:
                 made._timed("put into the cache", made._keep)

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 from runapp.environment import BASE_DIR
 from test_files.hosts import bases
@@ -133,9 +134,11 @@ class Site:
             "RMQ_VHOST": "datarun",
         }
 
-    def secrets(self) -> dict[str, str]:
-        """The settings that nobody may see, by name."""
-        return {name: value for name, value in self.settings.items() if name.endswith(("_PASSWORD", "_PSWD"))}
+    def secrets(self, *names: str) -> list[str]:
+        """The settings that nobody may see, or those that are named: as they are, and as part of a URL."""
+        names = names or ("DR_DATABASE_PASSWORD", "DR_BROKER_PASSWORD", "USER_PSWD")
+        values = [self.settings[name] for name in names]
+        return sorted({*values, *(quote(value, safe="") for value in values)})
 
     @property
     def runner_settings(self) -> dict[str, str]:

@@ -46,9 +46,7 @@ def from_runner_image(
 
 def test_an_image_holds_no_secret_and_no_identity(deployment: Deployment, from_runner_image: Machine) -> None:
     spare = from_runner_image
-    spare.write("/root/.pattern", "\n".join(
-        value for name, value in deployment.site.settings.items() if "PASSWORD" in name or "PSWD" in name
-    ) + "\n")  # fmt: skip
+    spare.write("/root/.pattern", "".join(f"{secret}\n" for secret in deployment.site.secrets()))
     found = spare.run(f"grep -rlF -f /root/.pattern --exclude=.pattern {_PLACES}; ls /etc/datarun/*.env /home/*/datarun_install",
                       check=False, timeout_seconds=120)  # fmt: skip
     assert [line for line in found.splitlines() if "No such file" not in line] == []
