@@ -20,8 +20,9 @@ from urllib.parse import quote
 from runapp.environment import BASE_DIR
 from test_files.hosts import bases
 from test_files.hosts.cage import Cage, run
+from test_files.hosts.cgroups import remove_cgroups
 from test_files.hosts.locks import held, remove_unless_held
-from test_files.hosts.machine import Machine, remove_cgroups
+from test_files.hosts.machine import Machine
 from test_files.hosts.network import PROXY, address, make_network
 
 #: Hosts by name, with the last number of their addresses.
