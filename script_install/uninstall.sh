@@ -30,7 +30,7 @@ main() {
 
 remove_services() {
     local unit
-    for unit in datarun-runner.service "${master_units[@]}" datarun-disk.service datarun-firewall.service; do
+    for unit in datarun-runner.service "${master_units[@]}" datarun-disk.service datarun-firewall.service datarun-host-keys.service; do
         [[ -e /etc/systemd/system/$unit ]] || continue
         systemctl disable --quiet --now "$unit" || warn "$unit could not be stopped"
         rm -rf "/etc/systemd/system/$unit" "/etc/systemd/system/$unit.d"
