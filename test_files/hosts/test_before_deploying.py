@@ -44,6 +44,7 @@ def test_a_master_is_not_begun_where_its_port_is_taken(deployment: Deployment, s
     assert spare.run("dpkg-query -W | sha256sum") == before
 
 
+@pytest.mark.thorough
 def test_a_full_disk_and_a_wrong_key_are_said_and_once_both_are_mended_the_same_command_deploys(
     deployment: Deployment, spare: Machine
 ) -> None:

@@ -14,6 +14,7 @@ def test_a_runner_loses_its_power(deployment: Deployment, folds: Folds, tell: Ca
     tell(folds.end_well("a runner without power"))
 
 
+@pytest.mark.thorough
 def test_a_runners_network_is_cut_and_mended(
     deployment: Deployment, folds: Folds, tell: Callable[[str], None]
 ) -> None:
