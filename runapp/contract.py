@@ -40,6 +40,9 @@ DATA_SET_LIMITS = {
 #: The words the older releases put into the log of a fold stopped at its soft time limit.
 SOFT_TIME_LIMIT_WORDS = "Soft Time Limit Exceeded"
 
+#: The words in a fold's log between why it ended and what it printed.
+PRINTED_WORDS = "The end of what it printed:"
+
 #: Elements a standard workflow can consist of, in the order in which they are applied.
 WORKFLOW_ELEMENTS = ("feature_extractor", "classifier", "calibrator", "regressor")
 
@@ -121,6 +124,7 @@ class TaskName(StrEnum):
     SAVE = "runapp.tasks.save_submission_fold_db"
     SWEEP = "runapp.tasks.sweep"
     RECOVER = "runapp.tasks.recover"
+    SCORE = "runapp.tasks.score"
     CLEAN = "runapp.tasks.clean"
 
 

@@ -1,6 +1,7 @@
 """Where errors become answers: JSON, one shape, no traceback."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -12,12 +13,13 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from runapp.errors import Conflict, DatarunError, InvalidInput, NotFound, TooLarge
+from runapp.errors import Conflict, DatarunError, Forbidden, InvalidInput, NotFound, TooLarge, TooManyRequests
 
 logger = logging.getLogger(__name__)
 
 _STATUS: tuple[tuple[type[DatarunError], int], ...] = (
     (InvalidInput, status.HTTP_400_BAD_REQUEST),
+    (Forbidden, status.HTTP_403_FORBIDDEN),
     (NotFound, status.HTTP_404_NOT_FOUND),
     (Conflict, status.HTTP_409_CONFLICT),
     (TooLarge, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE),
@@ -28,6 +30,8 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     """The answer for an error that a view raised; None for a bug, which Django logs and answers with 500."""
     if isinstance(error, InvalidInput):
         return Response({error.field: [error.message]}, status=status.HTTP_400_BAD_REQUEST)
+    if isinstance(error, TooManyRequests):
+        return Response(**too_many(error))
     if isinstance(error, DatarunError):
         code = next((code for kind, code in _STATUS if isinstance(error, kind)), None)
         return None if code is None else Response({"detail": error.message, "code": error.code}, status=code)
@@ -42,6 +46,15 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     return answer
 
 
+def too_many(error: TooManyRequests) -> dict[str, Any]:
+    """Content, status and headers of the answer for a caller who has to wait."""
+    return {
+        "data": {"detail": error.message, "code": error.code},
+        "status": status.HTTP_429_TOO_MANY_REQUESTS,
+        "headers": {"Retry-After": str(error.wait_seconds)},
+    }
+
+
 def _detail(error: Exception, data: Any) -> dict[str, Any]:
     if isinstance(error, Http404):
         return {"detail": "There is no such object.", "code": "not_found"}
@@ -49,6 +62,23 @@ def _detail(error: Exception, data: Any) -> dict[str, Any]:
         return {"detail": "You may not do this.", "code": "permission_denied"}
     code = error.get_codes() if isinstance(error, exceptions.APIException) else "error"
     return {"detail": str(data["detail"]), "code": code}
+
+
+class TooManyRequestsMiddleware:
+    """Answers the log-in pages' callers who have to wait; the API's views answer theirs themselves."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, TooManyRequests):
+            return None
+        answer = render(request, "429.html", {"reason": exception.message}, status=429)
+        answer.headers["Retry-After"] = str(exception.wait_seconds)
+        return answer
 
 
 def _is_api(request: HttpRequest) -> bool:

@@ -2,16 +2,18 @@
 
 import datetime
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
 from runapp.contract import FINAL_STATES, MAX_ATTEMPTS, FoldMark, FoldOutcome, Outcome, Priority, State
+from runapp.models.raw_data import RawData
+from runapp.models.rights import VIEW_ALL, Person, is_staff, may
 from runapp.models.submission import Submission
 
 STATE_CHOICES = [(state.value, state.value) for state in State]
@@ -31,6 +33,10 @@ _DURATIONS = ("train_time", "validation_time", "test_time", "train_cpu_time", "t
 _MEASURES = (*_DURATIONS, "train_memory", "test_memory")
 
 
+#: A fold that has no scores yet.
+NO_FOLD_SCORES: dict[str, Any] = {
+    "validation_score": None, "validation_note": "", "test_score": None, "test_note": "", "scored_with": "",
+}  # fmt: skip
 _RUN_TIMES = ("started_at", "trained_at", "validated_at")
 #: A fold that waits to be sent to the broker.
 _NOT_SENT = {"state": State.TODO.value, "runner": "", **dict.fromkeys((*_RUN_TIMES, "sent_at"))}
@@ -42,7 +48,42 @@ def _clock(seconds: float | None) -> datetime.datetime | None:
 
 
 class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
-    """Guarded changes of a fold's state: each a conditional UPDATE that tells whether it changed the fold."""
+    """Whose folds are whose, and guarded changes of a fold's state.
+
+    Each change is a conditional UPDATE that tells whether it changed the fold.
+    """
+
+    def visible_to(self, person: Person) -> Self:
+        """Somebody's own, and those of the submissions that they see."""
+        if may(person, VIEW_ALL):
+            return self.all()
+        if not person.is_authenticated:
+            return self.none()
+        theirs = Submission.objects.visible_to(person).order_by().values("pk")
+        return self.filter(Q(databoard_s__in=theirs) | Q(owner=person.pk))
+
+    def changeable_by(self, person: Person) -> Self:
+        """Those that somebody may cancel, retrain and speed up: the folds of submissions they may change."""
+        if is_staff(person):
+            return self.all()
+        theirs = Submission.objects.changeable_by(person).order_by().values("pk")
+        return self.filter(databoard_s__in=theirs)
+
+    def with_is_own(self, person: Person) -> Self:
+        """The same rows, each with ``is_own``: whether somebody may change it."""
+        return self.annotate(
+            is_own=Exists(SubmissionFold.objects.changeable_by(person).filter(pk=OuterRef("pk")))
+        )
+
+    def handed_out_to(self, person: Person) -> Self:
+        """Those whose results wait for this caller: who posted a fold gets it, staff what nobody posted.
+
+        Nobody takes a result away from its poster by looking at it.
+        """
+        if not person.is_authenticated:
+            return self.none()
+        theirs = Q(owner=person.pk)
+        return self.filter(theirs | Q(owner=None) if is_staff(person) else theirs)
 
     def unfinished(self) -> Self:
         return self.exclude(state__in=FINAL_STATES)
@@ -134,6 +175,14 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
         )
         return changed == 1
 
+    def raise_priority(self, fold_id: int) -> bool:
+        """TODO -> TODO, to be sent once more and to the queue H; a fold that was started stays as it is.
+
+        Its task may lie in the queue L, too: whichever of the two is taken first holds the lease.
+        """
+        waiting = self.filter(pk=fold_id, priority=Priority.LOW, state=State.TODO, started_at=None)
+        return waiting.update(priority=Priority.HIGH, sent_at=None) == 1
+
     def fail(self, fold_ids: Sequence[int], outcome: Outcome, log_messages: str) -> int:
         """Any unfinished state -> ERROR, for a reason the master knows; returns how many were changed."""
         return (
@@ -159,7 +208,19 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             **dict.fromkeys(PREDICTION_FIELDS, ""),
             **{f"{name}_shape": None for name in PREDICTION_FIELDS},
             **dict.fromkeys(_MEASURES, 0.0),
+            **NO_FOLD_SCORES,
         )
+
+    def to_score(self) -> Self:
+        """Finished folds of scored data sets that the scorer has not been asked about, failed ones, too."""
+        return self.filter(
+            state__in=_FINAL, scored_with="", databoard_s__raw_data__in=RawData.objects.scored()
+        )
+
+    def drop_scores(self, raw_data_id: int) -> int:
+        """Have all folds of a data set scored anew; returns how many had been."""
+        scored = self.filter(databoard_s__raw_data=raw_data_id).exclude(scored_with="")
+        return scored.update(**NO_FOLD_SCORES)
 
 
 class SubmissionFold(models.Model):
@@ -209,6 +270,26 @@ class SubmissionFold(models.Model):
     test_memory = models.FloatField(default=0.0, help_text="peak memory up to the end of testing, in kB")
     new = models.BooleanField(default=True, help_text="whether the result was not handed out yet")
 
+    validation_score = models.FloatField(
+        null=True, blank=True, editable=False, help_text="score on the rows of test_is not in train_is"
+    )
+    validation_note = models.CharField(
+        max_length=300, blank=True, default="", editable=False, help_text="why there is no validation score"
+    )
+    test_score = models.FloatField(
+        null=True, blank=True, editable=False, help_text="score on the held-out test set"
+    )
+    test_note = models.CharField(
+        max_length=300, blank=True, default="", editable=False, help_text="why there is no test score"
+    )
+    scored_with = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="scorer of the scores, once made",
+    )
+
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     task_id = models.CharField(max_length=36, unique=True, help_text="the Celery task that trains this fold")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="how often the task was started")
@@ -232,6 +313,8 @@ class SubmissionFold(models.Model):
     saved_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = SubmissionFoldQuerySet.as_manager()
+    #: Set by ``with_is_own``.
+    is_own: bool
 
     class Meta:
         verbose_name = "submission on a fold"
@@ -239,6 +322,7 @@ class SubmissionFold(models.Model):
         ordering = ("databoard_sf_id",)
         indexes = (
             models.Index(fields=("state", "saved_at"), name="fold_by_state"),
+            models.Index(fields=("created_at",), name="fold_by_posting"),
             models.Index(
                 fields=("databoard_sf_id",), condition=Q(state="TODO", sent_at=None), name="fold_to_send"
             ),
@@ -254,6 +338,9 @@ class SubmissionFold(models.Model):
             ),
             models.Index(
                 fields=("databoard_sf_id",), condition=Q(new=True, state="TESTED"), name="fold_to_hand_out"
+            ),
+            models.Index(
+                fields=("databoard_s",), condition=Q(scored_with="", state__in=_FINAL), name="fold_to_score"
             ),
         )
         constraints = (
@@ -273,3 +360,7 @@ class SubmissionFold(models.Model):
 
     def __str__(self) -> str:
         return f"fold {self.pk}"
+
+    @property
+    def peak_memory_kb(self) -> float:
+        return max(self.train_memory, self.test_memory)

@@ -6,10 +6,10 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
+from runapp.contract import PRINTED_WORDS
 from runapp.environment import BASE_DIR
 
 _ENGINE = str(Path(__file__).parent)
-_PRINTED = "The end of what it printed:"
 
 
 def participant_traceback(error: BaseException, max_chars: int) -> str:
@@ -39,7 +39,7 @@ def compose_log(reason: str, printed: str, folders: Iterable[Path]) -> str:
     """
     parts = [reason.strip()] if reason.strip() else []
     if printed.strip():
-        parts.append(f"{_PRINTED}\n{printed.strip()}" if parts else printed.strip())
+        parts.append(f"{PRINTED_WORDS}\n{printed.strip()}" if parts else printed.strip())
     text = "\n\n".join(parts)
     for folder in sorted(map(str, (*folders, *_machine_folders())), key=len, reverse=True):
         text = text.replace(f"{folder}/", "")

@@ -37,6 +37,13 @@ def recover() -> None:
         if not dispatch.send_split(raw_data):
             break
     release_folds()
+    ask_for_scores()
+
+
+def ask_for_scores() -> None:
+    """Have the master's worker score what is finished and describe what is split, if there is anything."""
+    if RawData.objects.to_describe().exists() or SubmissionFold.objects.to_score().exists():
+        dispatch.send_scoring()
 
 
 def watch() -> tuple[float, float]:
@@ -106,6 +113,7 @@ def _end_lease(task_id: str, renewed_at: float, silent_seconds: float) -> bool:
         return False  # renewed meanwhile, or ended by another
     changed = found[0] is not None and _start_was_lost(found[0], silent_seconds)
     exchange.remove_mark(task_id)
+    exchange.remove_output(task_id)
     return changed
 
 

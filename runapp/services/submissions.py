@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from runapp.content import content_hash
 from runapp.errors import InvalidInput
 from runapp.models import RawData, Submission
+from runapp.models.submission import NO_SCORES
 from runapp.services.files import remove_folder, write_folder
 
 
@@ -38,8 +39,15 @@ def submission_row(
     submission.owner = owner
     submission.files_hash = digest
     submission.files_path = f"{submission_id}/{digest}"
+    for name, value in NO_SCORES.items():
+        setattr(submission, name, value)
     submission.save(force_insert=former is None, force_update=former is not None)
     return submission
+
+
+def submission_folder(submission: Submission) -> Path:
+    """The folder of a submission's files."""
+    return Path(settings.ENVIRONMENT.dir_submission / (submission.files_path or ""))
 
 
 def submission_files_write(submission: Submission, files: Mapping[str, bytes]) -> Path | None:
@@ -48,7 +56,7 @@ def submission_files_write(submission: Submission, files: Mapping[str, bytes]) -
     The folder is named by its content: an earlier version stays untouched for whoever reads it.
     Returns the folder, or None if it was there before. Raises ``OSError`` with nothing left behind.
     """
-    folder = Path(settings.ENVIRONMENT.dir_submission / (submission.files_path or ""))
+    folder = submission_folder(submission)
     return folder if write_folder(folder, files) else None
 
 

@@ -35,6 +35,17 @@ def test_a_password_given_as_a_dash_is_read_from_the_standard_input(monkeypatch:
     assert User.objects.get(username="ada").check_password(_PASSWORD)
 
 
+def test_an_account_is_an_organizers_unless_it_is_made_for_something_else() -> None:
+    call_command("createuser", "ada", "ada@example.org", _PASSWORD)
+    call_command("createuser", "bob", "bob@example.org", _PASSWORD, "--role", "submitter")
+    call_command("createuser", "eve", "eve@example.org", _PASSWORD, "--role", "observer")
+    call_command("createuser", "root", "root@example.org", _PASSWORD, "--superuser")
+
+    assert list(User.objects.order_by("pk").values_list("username", "groups__name")) == [
+        ("ada", "organizers"), ("bob", "submitters"), ("eve", "observers"), ("root", None),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "email", "password", "words"),
     [

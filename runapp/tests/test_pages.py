@@ -36,7 +36,7 @@ def rows() -> dict[str, int]:
 
 @pytest.fixture
 def member(client: Client) -> Client:
-    client.force_login(User.objects.create(username="ada"))
+    client.force_login(factories.make_account("ada"))
     return client
 
 
@@ -58,34 +58,6 @@ def test_who_is_not_logged_in_is_led_to_the_login(client: Client, path: str) -> 
 
 def test_a_participant_has_no_business_in_the_admin_pages(member: Client) -> None:
     assert member.get("/admin/runapp/rawdata/").status_code == 302
-
-
-def test_the_overview_shows_what_there_is(member: Client, rows: dict[str, int]) -> None:
-    page = member.get("/").content
-
-    assert ESCAPED in page
-    assert HOSTILE.encode() not in page
-    assert str(rows["submissionfold"]).encode() in page
-
-
-def test_the_overview_of_an_empty_datarun_says_how_to_begin(member: Client) -> None:
-    page = member.get("/").content
-
-    assert b"No data set was sent yet" in page
-    assert b"No fold was posted yet" in page
-
-
-def test_the_overview_loads_no_predictions_and_its_queries_do_not_grow(member: Client) -> None:
-    counts = []
-    for _ in range(2):
-        for _ in range(5):
-            factories.make_fold(state=State.TESTED)
-        with CaptureQueriesContext(connection) as queries:
-            member.get("/")
-        assert not any('"test_predictions"' in query["sql"] for query in queries)
-        counts.append(len(queries))
-
-    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize("model", ADMIN_LISTS)

@@ -10,6 +10,9 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, transaction
 
+from runapp.models.rights import Role
+from runapp.services.accounts import role_give
+
 
 class Command(BaseCommand):
     help = "Create a user who may use the API, or with --superuser one who may do everything."
@@ -18,9 +21,18 @@ class Command(BaseCommand):
         parser.add_argument("name")
         parser.add_argument("email")
         parser.add_argument("password", help="- reads it from the standard input, where nobody sees it")
-        parser.add_argument("--superuser", action="store_true", help="may do everything in the admin pages")
+        kind = parser.add_mutually_exclusive_group()
+        kind.add_argument("--superuser", action="store_true", help="may do everything in the admin pages")
+        kind.add_argument(
+            "--role",
+            choices=[role.value for role in Role],
+            default=Role.ORGANIZER.value,
+            help="what the account is for; organizer unless given",
+        )
 
-    def handle(self, *, name: str, email: str, password: str, superuser: bool, **options: Any) -> None:
+    def handle(
+        self, *, name: str, email: str, password: str, superuser: bool, role: str, **options: Any
+    ) -> None:
         del options
         if password == "-":  # noqa: S105 - a dash is no password
             password = sys.stdin.readline().rstrip("\r\n")
@@ -37,11 +49,13 @@ class Command(BaseCommand):
             user.full_clean(exclude=["password"])
             with transaction.atomic():
                 user.save(force_insert=True)
+                if not superuser:
+                    role_give(user, Role(role))
         except ValidationError as error:
             raise CommandError(_in_words(error.message_dict)) from None
         except IntegrityError:
             raise CommandError(f"username: there is already a user named {user.username}") from None
-        kind = "superuser" if superuser else "user"
+        kind = "superuser" if superuser else role
         self.stdout.write(f"created the {kind} {user.username} <{user.email}>")
         self._warn_of_weakness(user, password)
 

@@ -40,7 +40,7 @@ class Command(BaseCommand):
         return not finding.is_well
 
     def _canary(self, timeout_seconds: float, *, may_work: bool) -> health.Finding:
-        owner = User.objects.filter(is_superuser=True).first() if may_work else None
+        owner = User.objects.filter(is_superuser=True, is_active=True).first() if may_work else None
         if not may_work:
             return health.Finding("canary fold", "not tried", "mend what is wrong above first")
         if owner is None:
