@@ -10,6 +10,7 @@ set_up_disk() {
     if disk_is_remote; then
         mount_remote_disk "$1" "$2"
     else
+        drop_remote_disk
         mountpoint -q "$(disk_folder)" || warn "$(disk_folder) is a folder of this machine's own disk; runners must see the same one"
     fi
     make_disk_folders "$1"
@@ -29,6 +30,15 @@ mount_remote_disk() {
     check_disk_login
     install_units datarun-disk.service
     start_units datarun-disk.service
+}
+
+# What a former deployment, or an image, mounted.
+drop_remote_disk() {
+    local unit=datarun-disk.service
+    [[ -e /etc/systemd/system/$unit ]] || return 0
+    systemctl disable --quiet --now "$unit"
+    rm -f "/etc/systemd/system/$unit"
+    systemctl daemon-reload
 }
 
 disk_settings() {

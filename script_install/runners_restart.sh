@@ -25,15 +25,15 @@ main() {
 restart_one() {
     step_name="restart $1"
     as_root "$1" systemctl restart datarun-runner.service </dev/null
-    wait_until_active "$1"
+    wait_until_well "$1"
     echo "restarted"
 }
 
-# The unit may be between two attempts, when the shared disk is just coming.
-wait_until_active() {
-    local deadline=$((SECONDS + 60))
-    until as_root "$1" systemctl is-active --quiet datarun-runner.service </dev/null; do
-        ((SECONDS < deadline)) || fail "the worker does not run; there: journalctl -u datarun-runner"
+# A worker takes seconds to start; and its unit may be between two attempts, when the shared disk is just coming.
+wait_until_well() {
+    local deadline=$((SECONDS + 90)) state
+    until state=$(as_root "$1" bash /home/datarun/script_install/print_status.sh </dev/null 2>&1); do
+        ((SECONDS < deadline)) || fail "the worker is not as it should be: $state; there: journalctl -u datarun-runner"
         sleep 1
     done
 }

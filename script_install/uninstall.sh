@@ -30,7 +30,7 @@ main() {
 
 remove_services() {
     local unit
-    for unit in datarun-runner.service "${master_units[@]}" datarun-disk.service datarun-firewall.service; do
+    for unit in datarun-runner.service "${master_units[@]}" datarun-disk.service datarun-firewall.service datarun-host-keys.service; do
         [[ -e /etc/systemd/system/$unit ]] || continue
         systemctl disable --quiet --now "$unit" || warn "$unit could not be stopped"
         rm -rf "/etc/systemd/system/$unit" "/etc/systemd/system/$unit.d"
@@ -48,7 +48,7 @@ remove_from_servers() {
     sed -i '\|^include /etc/redis/datarun.conf$|d' /etc/redis/redis.conf
     rm -f /etc/systemd/system/{epmd.socket,rabbitmq-server.service}.d/datarun.conf
     systemctl daemon-reload
-    rm -f /etc/redis/datarun.conf /etc/nginx/sites-enabled/datarun /etc/nginx/sites-available/datarun
+    rm -f /etc/rabbitmq/enabled_plugins /etc/redis/datarun.conf /etc/nginx/sites-enabled/datarun /etc/nginx/sites-available/datarun
     # From now on they listen on this machine alone.
     printf 'listeners.tcp.local = 127.0.0.1:5672\n' | put /etc/rabbitmq/rabbitmq.conf 644 root:root
     systemctl restart redis-server.service rabbitmq-server.service

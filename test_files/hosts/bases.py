@@ -1,6 +1,6 @@
 """Root file systems of fresh Ubuntu hosts, made once and kept in a cache folder."""
 
-import fcntl
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from test_files.hosts.cage import CommandFailed, run
+from test_files.hosts.locks import held, remove_unless_held
 
 #: What a cloud image has, as far as datarun's scripts can meet it.
 _PACKAGES = (
@@ -17,8 +18,9 @@ _PACKAGES = (
 #: Ubuntu's releases by the name of their archive.
 SUITES = {"22.04": "jammy", "24.04": "noble"}
 
-#: Where Ubuntu comes from; nothing but the machine that tests knows it.
-MIRROR = os.environ.get("DR_UBUNTU_MIRROR", "")
+#: Ubuntu's public key, which signs the archives of these releases; not every Debian has a package with it.
+#: Its fingerprint is F6ECB3762474EDA9D21B7022871920D1991BC93C.
+_ARCHIVE_KEY = Path(__file__).with_name("ubuntu-archive-2018.asc")
 _CA_BUNDLE = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
 _BOOTSTRAP_SECONDS = 900.0
 
@@ -30,38 +32,51 @@ def cache_folder() -> Path:
     return folder
 
 
-def sources(suite: str, *, trusted: bool = False) -> list[str]:
-    """apt's sources of a suite, the line for each pocket."""
-    option = "[trusted=yes] " if trusted else ""
-    pockets = (suite, f"{suite}-updates", f"{suite}-security")
-    return [f"deb {option}{MIRROR} {pocket} main universe" for pocket in pockets]
+@dataclasses.dataclass(frozen=True)
+class Base:
+    """What the cache holds of an Ubuntu release, in one folder.
+
+    ``fresh`` is the root of a fresh host. ``deployed`` has a folder for each host that an earlier run
+    deployed, with what lies above the fresh one, and a file ``complete`` once all are there.
+    """
+
+    folder: Path
+
+    @property
+    def fresh(self) -> Path:
+        return self.folder / "fresh"
+
+    @property
+    def deployed(self) -> Path:
+        return self.folder / "deployed"
 
 
-def base(release: str) -> Path:
-    """Root of a fresh host of an Ubuntu release such as ``22.04``; made if the cache has none."""
+def base(release: str) -> Base:
+    """The cache's folder of an Ubuntu release such as ``22.04``; the fresh host is made if there is none."""
     suite = SUITES[release]
-    key = hashlib.sha256(f"{_PACKAGES} {MIRROR} {_ACCOUNT} {_apt_settings()} 2".encode()).hexdigest()[:12]
-    folder = cache_folder() / f"base-{suite}-{key}"
-    with open(cache_folder() / f"{suite}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            _make(suite, folder)
-    return folder
+    key = hashlib.sha256(f"{_PACKAGES} {_ACCOUNT} {_apt_settings()} 4".encode()).hexdigest()[:12]
+    found = Base(cache_folder() / f"{suite}-{key}")
+    with held(cache_folder()):
+        if not found.fresh.exists():
+            for outdated in cache_folder().glob(f"{suite}-*"):
+                remove_unless_held(outdated)
+            _make(suite, found.fresh)
+    return found
 
 
 def _make(suite: str, folder: Path) -> None:
+    folder.parent.mkdir(exist_ok=True)
     unfinished = folder.with_suffix(".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    # There is no keyring of Ubuntu here before the first packages are; the hosts check signatures.
+    options = [f"--aptopt={line}" for line in _apt_settings().splitlines()]
     run(
         # Its mounts must end with it, however it ends.
         "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
         "nice", "mmdebstrap", "--variant=apt", "--mode=root", "--format=directory", f"--include={_PACKAGES}",
-        "--aptopt=Acquire::Check-Valid-Until \"false\"", "--dpkgopt=force-unsafe-io",
-        suite, unfinished, *sources(suite, trusted=True),
+        "--components=main,universe", f"--keyring={_ARCHIVE_KEY}", "--dpkgopt=force-unsafe-io", *options,
+        suite, unfinished,
         timeout_seconds=_BOOTSTRAP_SECONDS,
     )  # fmt: skip
-    _like_a_cloud_image(unfinished, suite)
+    _like_a_cloud_image(unfinished)
     unfinished.rename(folder)
 
 
@@ -76,12 +91,8 @@ systemctl mask --quiet apt-daily.timer apt-daily-upgrade.timer
 """
 
 
-def _like_a_cloud_image(root: Path, suite: str) -> None:
+def _like_a_cloud_image(root: Path) -> None:
     run("chroot", root, "bash", "-ec", _ACCOUNT)
-    (root / "etc/apt/sources.list").write_text("\n".join(sources(suite)) + "\n")
-    for file in (root / "etc/apt/sources.list.d").glob("*"):
-        file.unlink()
-    (root / "etc/apt/apt.conf.d/99this-machine").write_text(_apt_settings())
     (root / "etc/apt/apt.conf.d/99no-translations").write_text('Acquire::Languages "none";\n')
     # Nothing here has to outlive a power cut of the machine that carries the tests.
     (root / "etc/dpkg/dpkg.cfg.d/99no-fsync").write_text("force-unsafe-io\n")

@@ -13,13 +13,15 @@ from typing import Any, Self
 
 from runapp.parent_death import die_with_parent
 
-#: Programs the hosts need here, and the Debian packages that bring them.
-PROGRAMS = {
+#: Programs and files that the hosts need here, and the Debian packages that bring them.
+NEEDED = {
     "systemd-nspawn": "systemd-container",
     "mmdebstrap": "mmdebstrap",
     "ip": "iproute2",
     "ssh": "openssh-client",
     "nmap": "nmap",
+    # By this mmdebstrap knows which archive a release of Ubuntu is in.
+    "/usr/share/distro-info/ubuntu.csv": "distro-info-data",
 }
 
 # The cage's pid 1: it says that it is there, then only collects the processes left to it.
@@ -127,13 +129,13 @@ def why_no_hosts() -> str:
 
 def missing_packages() -> list[str]:
     """Debian's names of the packages that test hosts need and that are not here."""
-    return [package for program, package in PROGRAMS.items() if not _found(program)]
+    return [package for name, package in NEEDED.items() if not _found(name)]
 
 
-def _found(program: str) -> bool:
-    return any(os.access(f"{folder}/{program}", os.X_OK) for folder in os.get_exec_path()) or os.access(
-        f"/usr/sbin/{program}", os.X_OK
-    )
+def _found(name: str) -> bool:
+    if name.startswith("/"):
+        return Path(name).exists()
+    return any(os.access(f"{folder}/{name}", os.X_OK) for folder in (*os.get_exec_path(), "/usr/sbin"))
 
 
 if __name__ == "__main__":

@@ -4,11 +4,11 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-from test_files.hosts import bases
+from test_files.hosts.locks import held
 from test_files.hosts.machine import Machine, wait_until
 from test_files.hosts.network import address
 from test_files.hosts.process_watch import ProcessWatch
@@ -37,35 +37,40 @@ class Deployment:
     @classmethod
     def make(cls, site: Site) -> Self:
         """Deploy a site, on top of what the cache holds of an earlier run."""
-        cache = bases.cache_folder() / f"deployed-{site.base.name}"
-        from_cache = (cache / "complete").exists()
-        layers = {}
-        if from_cache:
-            layers = {name: (cache / name,) for name in HOSTS}
-            site.take_identity(cache / "operator")
-        made = cls(site, from_cache, {}, {}, ProcessWatch(site.secrets().values()))
+        cache = site.base.deployed
+        # Two runs at a time would put the same into the cache.
+        with held(site.base.fresh):
+            from_cache = (cache / "complete").exists()
+            if from_cache:
+                site.take_identity(cache / "operator")
+            made = cls(site, from_cache, {}, {}, ProcessWatch(site.secrets()))
+            made._deploy({name: (cache / name,) for name in HOSTS} if from_cache else {})
+            if not from_cache:
+                made._timed("put into the cache", made._keep)
+        return made
+
+    def _deploy(self, layers: Mapping[str, tuple[Path, ...]]) -> None:
+        site = self.site
         site.boot_disk(layers=layers.get("disk", ()))
         site.machine("master", layers=layers.get("master", ()))
-        with made.watch:
-            made._timed("master", site.deploy_master)
+        with self.watch:
+            self._timed("master", site.deploy_master)
             for name in LINES:
                 site.machine(name, layers=layers.get(name, ()))
-            site.write_list(*made.lines(), final_newline=False)
-            made._timed("runners", site.deploy_runners)
-        if not from_cache:
-            made._keep(cache)
-        return made
+            site.write_list(*self.lines(), final_newline=False)
+            self._timed("runners", site.deploy_runners)
 
     def lines(self) -> list[str]:
         return [f"{address(NUMBERS[name])} {line}" for name, line in LINES.items()]
 
-    def _timed(self, name: str, deploy: Callable[[], str]) -> None:
+    def _timed(self, name: str, act: Callable[[], str | None]) -> None:
         began = time.monotonic()
-        self.printed[name] = deploy()
+        self.printed[name] = act() or ""
         self.seconds[name] = time.monotonic() - began
 
-    def _keep(self, cache: Path) -> None:
+    def _keep(self) -> None:
         """Put the deployed hosts into the cache, and go on on top of them."""
+        cache = self.site.base.deployed
         shutil.rmtree(cache, ignore_errors=True)
         cache.mkdir(mode=0o700)
         for name in reversed(HOSTS):
@@ -111,6 +116,11 @@ class Deployment:
             lambda: "away" in machine.run(probe), f"{name} sees no disk", timeout_seconds=timeout_seconds
         )
 
+    @property
+    def certificate(self) -> Path:
+        """The master's certificate, as the scripts fetched it for the operator."""
+        return self.site.scripts / "certificates" / f"{address(NUMBERS['master'])}.crt"
+
     def status(self, path: str) -> int:
         """The status of a page of the master's web server, for a stranger on the operator's network."""
         answer = self.curl(path, "--output", "/dev/null", "--write-out", "%{http_code}")
@@ -118,17 +128,15 @@ class Deployment:
 
     def curl(self, path: str, *options: str) -> str:
         """Ask the master from the operator's computer, trusting the certificate that the scripts fetched."""
-        host = address(NUMBERS["master"])
-        certificate = self.site.scripts / "certificates" / f"{host}.crt"
         return self.site.cage.run(
             "curl",
             "--silent",
             "--max-time",
             "20",
             "--cacert",
-            certificate,
+            self.certificate,
             *options,
-            f"https://{host}{path}",
+            f"https://{address(NUMBERS['master'])}{path}",
             check=False,
         )
 
@@ -141,6 +149,7 @@ class Deployment:
         lines = [
             f"Ubuntu {self.site.release}" + (", brought up to date" if self.from_cache else ", from nothing")
         ]
+        lines.append(f"  fresh system: {self.site.base_seconds:.0f} s")
         for name, printed in self.printed.items():
             lines.append(f"  {name}: {self.seconds[name]:.0f} s")
             lines += [f"    {step.seconds:4d} s  {step.where} {step.name}" for step in steps(printed)]

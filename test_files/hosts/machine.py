@@ -10,6 +10,7 @@ from pathlib import Path
 
 from test_files.hosts.bases import use_proxy
 from test_files.hosts.cage import Cage, CommandFailed, run
+from test_files.hosts.cgroups import CGROUP_PREFIX, IN_OWN_CGROUP, remove_cgroups
 
 BRIDGE = "hosts"
 PREFIX_LENGTH = 24
@@ -17,17 +18,6 @@ _BOOT_SECONDS = 60.0
 _STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.1
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-# Without a control group of its own each host's systemd would meddle with the others' services.
-_CGROUP_TREES = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
-_CGROUP_PREFIX = "datarun-hosts-"
-_IN_OWN_CGROUP = f"""
-name=$1; shift
-for tree in {" ".join(_CGROUP_TREES)}; do
-    if [ -e "$tree/cgroup.procs" ]; then mkdir -p "$tree/$name" && echo 0 >"$tree/$name/cgroup.procs"; fi
-done
-exec "$@"
-"""
 
 
 def wait_until(condition: Callable[[], object], what: str, *, timeout_seconds: float) -> None:
@@ -72,7 +62,7 @@ class Machine:
         self.folder = folder
         self.written = folder / "disk" / "written"
         self._root = folder / "root"
-        self._cgroup = f"{_CGROUP_PREFIX}{os.getpid()}-{name}"
+        self._cgroup = f"{CGROUP_PREFIX}{os.getpid()}-{name}"
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader: int | None = None
         self._layers = list(layers)
@@ -95,7 +85,10 @@ class Machine:
         run_in("ip", "netns", "add", self.name)
         run_in("ip", "link", "add", cage_end, "type", "veth", "peer", "name", host_end, "netns", self.name)
         run_in("ip", "link", "set", cage_end, "master", BRIDGE, "up")
+        # The same for each host of this address, or the others would go on sending to the one before.
+        hardware_address = f"02:00:00:00:00:{int(self.address.rsplit('.', 1)[1]):02x}"
         for command in (
+            f"link set {host_end} address {hardware_address}",
             f"addr add {self.address}/{PREFIX_LENGTH} dev {host_end}",
             f"link set {host_end} up",
             "link set lo up",
@@ -145,7 +138,7 @@ class Machine:
         self._console = open(self.folder / "console.log", "ab")  # noqa: SIM115 - open while the host runs
         self._nspawn = subprocess.Popen(
             self.cage.inside([
-                "sh", "-c", _IN_OWN_CGROUP, "sh", self._cgroup,
+                "sh", "-c", IN_OWN_CGROUP, "sh", self._cgroup,
                 "nice", "--adjustment=3", "systemd-nspawn", "--quiet", "--boot", f"--directory={self._root}",
                 f"--machine={self.name}",
                 "--register=no", "--keep-unit", f"--network-namespace-path=/run/netns/{self.name}",
@@ -276,21 +269,15 @@ class Machine:
         return (folder, *self._layers[:-1])
 
     def remove(self) -> None:
-        """Remove a host that is off, with its disk."""
+        """Remove a host with its disk and its place in the network; one that is on loses its power before."""
+        if self.is_on:
+            self.cut_power()
+        # The other end goes with it, even while a process of the host is just ending.
+        self.cage.run("ip", "link", "delete", f"to-{self.name}", check=False)
+        self.cage.run("ip", "netns", "delete", self.name, check=False)
         self.cage.run("umount", self._root, check=False)
         self.cage.run("umount", self.folder / "disk", check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def remove_cgroups(pattern: str = f"{_CGROUP_PREFIX}*") -> None:
-    """Remove the empty control groups of hosts; those of hosts that run stay."""
-    for tree in _CGROUP_TREES:
-        for top in Path(tree).glob(pattern):
-            for folder, _, _ in os.walk(top, topdown=False):
-                try:
-                    Path(folder).rmdir()
-                except OSError:
-                    continue  # a process is in it, or below
 
 
 def _is_init(pid: int) -> bool:

@@ -9,15 +9,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 from runapp.environment import BASE_DIR
 from test_files.hosts import bases
 from test_files.hosts.cage import Cage, run
-from test_files.hosts.machine import Machine, remove_cgroups
+from test_files.hosts.cgroups import remove_cgroups
+from test_files.hosts.locks import held, remove_unless_held
+from test_files.hosts.machine import Machine
 from test_files.hosts.network import PROXY, address, make_network
 
 #: Hosts by name, with the last number of their addresses.
@@ -38,19 +43,21 @@ class Step:
 class Site:
     """Hosts on a network of their own, as long as the context lasts, and an operator's folder beside them.
 
-    ``settings`` and ``runner_settings`` are what stands in env.sh and env_runner.sh.
+    ``settings`` and ``runner_settings`` are what stands in env.sh and env_runner.sh, ``base_seconds`` is how
+    long it took to make the fresh system.
     """
 
     def __init__(self, release: str) -> None:
         self.release = release
+        began = time.monotonic()
         self.base = bases.base(release)
+        self.base_seconds = time.monotonic() - began
         self.machines: dict[str, Machine] = {}
 
     def __enter__(self) -> Self:
-        _remove_abandoned_folders()
-        self.folder = Path(
-            tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=bases.cache_folder())
-        )
+        self._locks = ExitStack()
+        self._locks.enter_context(held(self.base.folder, shared=True))
+        self.folder = self._make_folder()
         self.cage = Cage().__enter__()
         try:
             self._proxy = make_network(self.cage)
@@ -69,6 +76,17 @@ class Site:
             self._proxy.wait()
         remove_cgroups()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._locks.close()
+
+    def _make_folder(self) -> Path:
+        """A folder of this run alone; those of runs that were killed are removed."""
+        cache = bases.cache_folder()
+        with held(cache):
+            for abandoned in cache.glob(f"{_FOLDER_PREFIX}*"):
+                remove_unless_held(abandoned)
+            folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-", dir=cache))
+            self._locks.enter_context(held(folder))
+        return folder
 
     def _make_operator(self) -> None:
         """The operator's computer: a folder with the project, ssh keys, and settings."""
@@ -117,9 +135,11 @@ class Site:
             "RMQ_VHOST": "datarun",
         }
 
-    def secrets(self) -> dict[str, str]:
-        """The settings that nobody may see, by name."""
-        return {name: value for name, value in self.settings.items() if name.endswith(("_PASSWORD", "_PSWD"))}
+    def secrets(self, *names: str) -> list[str]:
+        """The settings that nobody may see, or those that are named: as they are, and as part of a URL."""
+        names = names or ("DR_DATABASE_PASSWORD", "DR_BROKER_PASSWORD", "USER_PSWD")
+        values = [self.settings[name] for name in names]
+        return sorted({*values, *(quote(value, safe="") for value in values)})
 
     @property
     def runner_settings(self) -> dict[str, str]:
@@ -154,18 +174,28 @@ class Site:
     def machine(
         self, name: str, *, layers: tuple[Path, ...] = (), disk_mb: int | None = None, user_data: str = ""
     ) -> Machine:
-        """Make and boot a host; ``layers`` lie above the fresh system, the cloud hands it ``user_data``."""
+        """Make and boot a host; ``layers`` lie above the fresh system, the cloud hands it ``user_data``.
+
+        It takes the place of one that had its name before.
+        """
+        self.remove(name)
         made = Machine(
-            self.cage, name, address=address(NUMBERS[name]), layers=(*layers, self.base),
+            self.cage, name, address=address(NUMBERS[name]), layers=(*layers, self.base.fresh),
             folder=self.folder / name, disk_mb=disk_mb,
         )  # fmt: skip
         hosts = "".join(f"{address(number)} {other}\n" for other, number in NUMBERS.items())
         made.prepare(proxy=PROXY, authorized_key=self.key.with_suffix(".pub").read_text(), hosts=hosts)
         if user_data:
             made.give_user_data(user_data)
-        made.boot()
         self.machines[name] = made
+        made.boot()
         return made
+
+    def remove(self, name: str) -> None:
+        """Remove a host, if there is one of this name; the operator forgets its key."""
+        if machine := self.machines.pop(name, None):
+            machine.remove()
+            run("ssh-keygen", "-R", address(NUMBERS[name]), "-f", self.home / "known_hosts", check=False)
 
     def boot_disk(self, *, layers: tuple[Path, ...] = ()) -> Machine:
         """The host of the shared disk: an account that takes one ssh key, and a folder in its home."""
@@ -245,11 +275,3 @@ def steps(printed: str) -> list[Step]:
     """The steps in what scripts printed."""
     pattern = re.compile(r"^(?:\[(\S+)\] )?-- (.+): (\d+) s$", re.MULTILINE)
     return [Step(where or "", name, int(seconds)) for where, name, seconds in pattern.findall(printed)]
-
-
-def _remove_abandoned_folders() -> None:
-    """Remove what killed runs have left on the disk."""
-    for folder in bases.cache_folder().glob(f"{_FOLDER_PREFIX}*"):
-        owner = folder.name.split("-")[1]
-        if not owner.isdigit() or not Path(f"/proc/{owner}").exists():
-            shutil.rmtree(folder, ignore_errors=True)

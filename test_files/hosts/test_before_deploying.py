@@ -1,28 +1,29 @@
 """What is wrong is said before anything is touched, and once it is mended the same commands work."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from test_files.hosts.cage import run
 from test_files.hosts.deployment import Deployment
-from test_files.hosts.machine import Machine
+from test_files.hosts.machine import Machine, wait_until
 from test_files.hosts.network import address
-from test_files.hosts.site import NUMBERS
+from test_files.hosts.site import NUMBERS, Site
 
 _SPARE = address(NUMBERS["spare"])
 
 
 @pytest.fixture
-def spare(deployment: Deployment) -> Iterator[Machine]:
+def spare(deployment: Deployment, operator_files: None) -> Iterator[Machine]:
     """A fresh host beside the deployed ones, with a disk that soon is full."""
-    machine = deployment.site.machine("spare", disk_mb=1200)
-    yield machine
-    machine.shut_down()
-    machine.remove()
-    deployment.site.cage.run("ip", "netns", "delete", "spare")
-    deployment.site.write_settings()
-    deployment.site.write_list(*deployment.lines(), final_newline=False)
+    yield deployment.site.machine("spare", disk_mb=1200)
+    deployment.site.remove("spare")
+
+
+def _deploy_spare(site: Site, key: Path) -> str:
+    return site.at_operator(f"bash scp_runner_stratuslab.sh list_runners.txt {key}; echo exit code $?")
 
 
 def _untouched(machine: Machine) -> bool:
@@ -43,33 +44,45 @@ def test_a_master_is_not_begun_where_its_port_is_taken(deployment: Deployment, s
     assert spare.run("dpkg-query -W | sha256sum") == before
 
 
-def test_a_runner_with_a_full_disk_is_named_and_deployed_once_there_is_room(
+@pytest.mark.thorough
+def test_a_full_disk_and_a_wrong_key_are_said_and_once_both_are_mended_the_same_command_deploys(
     deployment: Deployment, spare: Machine
 ) -> None:
-    deployment.site.write_list(f"{_SPARE} 1 L 60 50")
-    command = f"bash scp_runner_stratuslab.sh list_runners.txt {deployment.site.disk_key}; echo exit code $?"
-    printed = deployment.site.at_operator(command)
+    site = deployment.site
+    site.write_list(f"{_SPARE} 1 L 60 50")
+    wrong_key = site.home / "wrong_key"
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", wrong_key)
+
+    printed = _deploy_spare(site, wrong_key)
     assert "MB left, and 2500 MB are needed" in printed
     assert f"not done on {_SPARE} (1 of 1 runners)" in printed
     assert "exit code 1" in printed
     assert _untouched(spare)
-    deployment.site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
-    assert "The runner is up: 1 L 60 50" in deployment.site.at_operator(command)
 
-
-def test_a_key_that_the_disk_does_not_take_is_said_and_a_right_one_mends_it(
-    deployment: Deployment, spare: Machine
-) -> None:
-    deployment.site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
-    other = deployment.site.home / "other_key"
-    if not other.exists():
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other)
-    deployment.site.write_list(f"{_SPARE} 1 L 60 50")
-    command = "bash scp_runner_stratuslab.sh list_runners.txt {}; echo exit code $?"
-    printed = deployment.site.at_operator(command.format(other))
+    site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
+    printed = _deploy_spare(site, wrong_key)
     assert f"the disk's host {address(NUMBERS['disk'])} does not let science in with this key" in printed
     assert "exit code 1" in printed
-    assert "The runner is up" in deployment.site.at_operator(command.format(deployment.site.disk_key))
+
+    assert "The runner is up: 1 L 60 50" in _deploy_spare(site, site.disk_key)
+
+
+@pytest.mark.thorough
+def test_a_runner_that_loses_its_power_while_it_is_deployed_is_mended_by_the_same_command(
+    deployment: Deployment, spare: Machine
+) -> None:
+    site = deployment.site
+    site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
+    site.write_list(f"{_SPARE} 1 L 60 50")
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(_deploy_spare, site, site.disk_key)
+        wait_until(lambda: spare.run("ls /opt/datarun/venvs/*/bin/pip 2>/dev/null || true"),
+                   "packages are being installed", timeout_seconds=120)  # fmt: skip
+        spare.cut_power()
+        spare.boot()
+        printed = first.result()
+    assert f"not done on {_SPARE} (1 of 1 runners)" in printed
+    assert "The runner is up: 1 L 60 50" in _deploy_spare(site, site.disk_key)
 
 
 @pytest.mark.parametrize(
@@ -82,15 +95,12 @@ def test_a_key_that_the_disk_does_not_take_is_said_and_a_right_one_mends_it(
     ],
 )
 def test_a_variable_that_is_wrong_is_named_before_any_machine_is_asked(
-    deployment: Deployment, name: str, value: str | None, message: str
+    deployment: Deployment, operator_files: None, name: str, value: str | None, message: str
 ) -> None:
     deployment.site.write_settings({name: value})
-    try:
-        printed = deployment.site.at_operator(
-            f"bash scp_master_stratuslab.sh 203.0.113.1 {deployment.site.disk_key}; echo exit code $?",
-            timeout_seconds=5,
-        )
-    finally:
-        deployment.site.write_settings()
+    printed = deployment.site.at_operator(
+        f"bash scp_master_stratuslab.sh 203.0.113.1 {deployment.site.disk_key}; echo exit code $?",
+        timeout_seconds=5,
+    )
     assert message in printed
     assert "exit code 1" in printed

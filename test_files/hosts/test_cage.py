@@ -9,13 +9,14 @@ import pytest
 
 from runapp.environment import BASE_DIR
 from test_files.hosts.machine import wait_until
+from test_files.hosts.site import Site
 
 _PROGRAM = """
 import sys, signal
 from test_files.hosts.site import Site
 with Site("24.04") as site:
     machine = site.machine("spare")
-    print(machine.leader, site.cage.pid, flush=True)
+    print(site.folder, machine.leader, site.cage.pid, flush=True)
     signal.pause()
 """
 
@@ -31,7 +32,7 @@ def test_hosts_end_with_the_process_that_made_them(number: signal.Signals) -> No
         text=True,
     )
     assert maker.stdout is not None
-    pids = [int(pid) for pid in maker.stdout.readline().split()]
+    folder, *pids = maker.stdout.readline().split()
     assert len(pids) == 2
     maker.send_signal(number)
     maker.wait(60)
@@ -39,3 +40,5 @@ def test_hosts_end_with_the_process_that_made_them(number: signal.Signals) -> No
         lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "all are gone", timeout_seconds=20
     )
     assert Path("/proc/self/mounts").read_text() == mounts
+    with Site("24.04"):
+        assert not Path(folder).exists(), "the next run removes what a killed one left on the disk"

@@ -1,8 +1,12 @@
 """The scripts deploy a master and two runners, and can be run again."""
 
 import json
+import shutil
 from collections.abc import Callable
 
+import pytest
+
+from test_files.hosts.cage import run
 from test_files.hosts.deployment import Deployment
 from test_files.hosts.machine import Machine
 from test_files.hosts.network import address
@@ -23,6 +27,7 @@ def _state(machine: Machine) -> str:
     return machine.run(_STATE_OF_FILES) + machine.run(_STATE_OF_UNITS)
 
 
+@pytest.mark.each_ubuntu
 def test_a_master_and_two_runners_are_deployed(deployment: Deployment, tell: Callable[[str], None]) -> None:
     tell("\n" + deployment.table())
     assert "The master is up" in deployment.printed["master"]
@@ -30,6 +35,7 @@ def test_a_master_and_two_runners_are_deployed(deployment: Deployment, tell: Cal
     assert deployment.workers_answer()
 
 
+@pytest.mark.each_ubuntu
 def test_the_examples_are_trained_through_the_masters_public_address(
     deployment: Deployment, tell: Callable[[str], None]
 ) -> None:
@@ -66,18 +72,24 @@ def test_each_runner_has_the_numbers_of_its_line(deployment: Deployment) -> None
     assert {queue["name"] for queue in queues["runner@runner2"]} == {"H", "L"}
 
 
-def test_an_unreachable_runner_is_named_and_the_others_are_deployed(deployment: Deployment) -> None:
+def test_an_unreachable_runner_is_named_and_the_others_are_deployed(
+    deployment: Deployment, operator_files: None
+) -> None:
     deployment.site.write_list(f"{address(99)} 1 L 60 50", *deployment.lines())
-    try:
-        printed = deployment.site.at_operator(
-            f"bash scp_runner_stratuslab.sh list_runners.txt {deployment.site.disk_key}; echo exit code $?",
-            check=False,
-        )
-    finally:
-        deployment.site.write_list(*deployment.lines(), final_newline=False)
+    printed = deployment.site.at_operator(
+        f"bash scp_runner_stratuslab.sh list_runners.txt {deployment.site.disk_key}; echo exit code $?",
+        check=False,
+    )
     assert "exit code 1" in printed
     assert f"not done on {address(99)} (1 of 3 runners)" in printed
     assert printed.count("The runner is up") == 2
+
+
+def test_the_doctor_finds_all_well(deployment: Deployment) -> None:
+    # It looks for a runner that is gone a day long; the host of other tests is gone for good.
+    deployment.machine("disk").run("rm -f ~science/datarun/submission/.datarun/runners/*spare*")
+    printed = deployment.machine("master").run("datarun python manage.py doctor", timeout_seconds=180)
+    assert "ok    canary fold" in printed
 
 
 def test_flower_is_seen_by_the_superuser_alone(deployment: Deployment) -> None:
@@ -129,3 +141,17 @@ def test_packages_are_installed_on_all_runners_and_their_versions_told(deploymen
     printed = deployment.site.operator("runners_status.sh", "list_runners.txt")
     assert printed.count("worker active, takes") == 2
     assert printed.count("2 at a time, isolation full; shared disk mounted") == 2
+
+
+def test_a_certificate_of_the_operators_is_served(deployment: Deployment, operator_files: None) -> None:
+    site, master = deployment.site, address(NUMBERS["master"])
+    key, certificate = site.home / "tls.key", site.home / "tls.crt"
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+        "-days", "30", "-subj", "/CN=operator", "-addext", f"subjectAltName=IP:{master}",
+        "-keyout", key, "-out", certificate)  # fmt: skip
+    assert deployment.status("/runapp/") == 401
+    site.write_settings({"DR_TLS_CERTIFICATE": str(certificate), "DR_TLS_KEY": str(key)})
+    site.deploy_master()
+    assert deployment.status("/runapp/") == 0, "the former certificate is served no more"
+    shutil.copy(certificate, deployment.certificate)
+    assert deployment.status("/runapp/") == 401

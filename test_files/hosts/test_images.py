@@ -10,6 +10,8 @@ from test_files.hosts.machine import Machine, wait_until
 from test_files.hosts.network import address
 from test_files.hosts.site import NUMBERS
 
+pytestmark = pytest.mark.thorough
+
 _SPARE = address(NUMBERS["spare"])
 #: Where a machine keeps what makes it itself; system software is not looked through.
 _PLACES = "/etc /home /root /opt/datarun/releases /var/lib /var/log /var/backups /tmp"
@@ -25,15 +27,8 @@ def _make_image(deployment: Deployment, name: str, option: str = "") -> tuple[Pa
     spare.shut_down()
     layer = deployment.site.folder / f"image-{name}"
     spare.become_layer(layer)
-    _discard(deployment, spare)
+    deployment.site.remove("spare")
     return (layer, *layers)
-
-
-def _discard(deployment: Deployment, machine: Machine) -> None:
-    if machine.is_on:
-        machine.cut_power()
-    machine.remove()
-    deployment.site.cage.run("ip", "netns", "delete", machine.name)
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +37,16 @@ def runner_image(deployment: Deployment) -> tuple[Path, ...]:
 
 
 @pytest.fixture
-def from_runner_image(deployment: Deployment, runner_image: tuple[Path, ...]) -> Iterator[Machine]:
-    spare = deployment.site.machine("spare", layers=runner_image)
-    yield spare
-    _discard(deployment, spare)
+def from_runner_image(
+    deployment: Deployment, runner_image: tuple[Path, ...], operator_files: None
+) -> Iterator[Machine]:
+    yield deployment.site.machine("spare", layers=runner_image)
+    deployment.site.remove("spare")
 
 
 def test_an_image_holds_no_secret_and_no_identity(deployment: Deployment, from_runner_image: Machine) -> None:
     spare = from_runner_image
-    spare.write("/root/.pattern", "\n".join(
-        value for name, value in deployment.site.settings.items() if "PASSWORD" in name or "PSWD" in name
-    ) + "\n")  # fmt: skip
+    spare.write("/root/.pattern", "".join(f"{secret}\n" for secret in deployment.site.secrets()))
     found = spare.run(f"grep -rlF -f /root/.pattern --exclude=.pattern {_PLACES}; ls /etc/datarun/*.env /home/*/datarun_install",
                       check=False, timeout_seconds=120)  # fmt: skip
     assert [line for line in found.splitlines() if "No such file" not in line] == []
@@ -85,7 +79,26 @@ def test_a_runner_is_deployed_from_its_image_without_a_download_and_removed(
         )
         == ""
     )
-    site.write_list(*deployment.lines(), final_newline=False)
+
+
+def test_a_runner_takes_a_disk_that_is_mounted_already(
+    deployment: Deployment, from_runner_image: Machine
+) -> None:
+    spare, site = from_runner_image, deployment.site
+    # Somebody else's mount, as NFS would be.
+    spare.run(
+        "mkdir /mnt/shared && sshfs -o allow_other,uid=$(id -u celery),gid=$(id -g celery) "
+        "-o IdentityFile=/etc/datarun/disk_key,StrictHostKeyChecking=accept-new "
+        f"science@{address(NUMBERS['disk'])}:datarun /mnt/shared"
+    )
+    folders = {"DIR_DATA": "/mnt/shared/data", "DIR_SUBMISSION": "/mnt/shared/submission"}
+    site.write_settings(
+        {"DR_DISK_PATH": "/mnt/shared", "SCIENCEFS_LOGIN": None, "DR_DISK_HOST": None} | folders
+    )
+    site.write_list(f"{_SPARE} 1 L 60 50")
+    assert "The runner is up: 1 L 60 50" in site.operator("scp_runner_from_image.sh", "list_runners.txt")
+    assert "shared disk mounted" in site.operator("runners_status.sh", "list_runners.txt")
+    assert spare.run("mountpoint -q /mnt/datarun || echo no second mount") == "no second mount\n"
 
 
 def test_a_runner_deploys_itself_from_its_user_data(
@@ -106,11 +119,13 @@ def test_a_runner_deploys_itself_from_its_user_data(
         assert spare.run("cat /etc/datarun/runner_line").strip() == "2 H 90 80"
     finally:
         log = spare.run("tail -n 40 /var/log/cloud-init-output.log", check=False)
-        _discard(deployment, spare)
+        site.remove("spare")
     assert "The runner is up: 2 H 90 80" in log
 
 
-def test_a_master_is_deployed_from_its_image_and_removed(deployment: Deployment) -> None:
+def test_a_master_is_deployed_from_its_image_and_removed(
+    deployment: Deployment, operator_files: None
+) -> None:
     site = deployment.site
     layers = _make_image(deployment, "master")
     # A disk of its own: two masters on one would take each other's results.
@@ -118,17 +133,21 @@ def test_a_master_is_deployed_from_its_image_and_removed(deployment: Deployment)
     spare = site.machine("spare", layers=layers)
     try:
         spare.run("rm -f /etc/pip.conf /etc/apt/apt.conf.d/98proxy")
-        settings = site.settings | {"SCIENCEFS_DATARUN": "other"}
-        scripts = "/home/datarun/script_install"
-        spare.write("/tmp/env.sh", "".join(f"export {name}='{value}'\n" for name, value in settings.items()))
-        spare.write("/tmp/disk_key", site.disk_key.read_text())
-        spare.run(f"install -m 600 /tmp/env.sh /tmp/disk_key {scripts}/ && rm /tmp/env.sh /tmp/disk_key")
-        printed = site.ssh("spare", "cd /home/datarun/script_install && bash deploy_master_from_image.sh")
+        site.write_settings({"SCIENCEFS_DATARUN": "other"})
+        for file in ("env.sh", site.disk_key):
+            site.at_operator(
+                f"scp -q -o StrictHostKeyChecking=accept-new -F {site.ssh_config} {file} ubuntu@{_SPARE}:"
+            )
+        printed = site.ssh(
+            "spare",
+            "sudo install -m 600 env.sh disk_key /home/datarun/script_install/ && rm env.sh disk_key && "
+            "bash /home/datarun/script_install/deploy_master_from_image.sh",
+        )
         assert "The master is up" in printed
         assert "installed:" not in printed
         assert "created the superuser admin" in printed
         answer = spare.run("curl --silent --insecure --output /dev/null --write-out '%{http_code}' "
-                           f"--user 'admin:{settings['USER_PSWD']}' https://{_SPARE}/runapp/rawdata/")  # fmt: skip
+                           f"--user 'admin:{site.settings['USER_PSWD']}' https://{_SPARE}/runapp/rawdata/")  # fmt: skip
         assert answer == "200"
         spare.run("bash /home/datarun/script_install/uninstall.sh --yes --with-database", timeout_seconds=120)
         assert (
@@ -139,4 +158,4 @@ def test_a_master_is_deployed_from_its_image_and_removed(deployment: Deployment)
         ports = spare.run("ss -H -ltn | awk '{ print $4 }' | grep -vE '^(127\\.|\\[::1\\])'")
         assert {line.rsplit(":", 1)[1] for line in ports.splitlines()} == {"22"}
     finally:
-        _discard(deployment, spare)
+        site.remove("spare")

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from test_files.hosts.deployment import Deployment
+from test_files.hosts.folds import Folds
 from test_files.hosts.network import address
 from test_files.hosts.site import NUMBERS
 
@@ -42,20 +45,22 @@ def _users(deployment: Deployment) -> str:
     )
 
 
-def test_an_upgrade_brings_all_machines_to_the_new_release(
-    deployment: Deployment, tell: Callable[[str], None]
+def test_an_upgrade_in_the_middle_of_folds_brings_all_machines_to_the_new_release(
+    deployment: Deployment, folds: Folds, tell: Callable[[str], None]
 ) -> None:
     before = _releases(deployment)
     (deployment.site.project / "CHANGES-of-the-test").write_text("another release\n")
     deployment.site.cage.run("git", "-C", deployment.site.project, "add", "--all")
+    folds.send()
     printed = _upgrade(deployment)
     assert "exit code 0" in printed, printed
+    tell(folds.end_well("an upgrade"))
     after = _releases(deployment)
     assert len(before) == len(after) == 1
     assert before != after
-    deployment.wait_until_up()
 
 
+@pytest.mark.thorough
 def test_an_upgrade_that_fails_leaves_the_former_release_and_its_database(deployment: Deployment) -> None:
     before = _releases(deployment)
     migrations = deployment.site.project / "runapp/migrations"
@@ -78,6 +83,7 @@ def test_an_upgrade_that_fails_leaves_the_former_release_and_its_database(deploy
     assert "admin" in _users(deployment)
 
 
+@pytest.mark.thorough
 def test_a_backup_is_put_back(deployment: Deployment) -> None:
     master = deployment.machine("master")
     master.run(

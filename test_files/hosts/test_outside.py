@@ -1,14 +1,16 @@
 """What can be seen of a deployed datarun from outside, and what secrets lie about."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from test_files.hosts.deployment import Deployment
+from test_files.hosts.machine import Machine
 from test_files.hosts.network import address
 from test_files.hosts.site import NUMBERS
-
-_SECRETS = ("DR_DATABASE_PASSWORD", "DR_BROKER_PASSWORD", "USER_PSWD")
 
 
 def _open_ports(deployment: Deployment, host: str, *, seen_from: str | None) -> set[int]:
@@ -41,40 +43,42 @@ def test_no_secret_was_an_argument_of_a_process_while_datarun_was_deployed(deplo
     assert deployment.watch.found == set()
 
 
-@pytest.mark.parametrize("host", ["master", "runner1", "runner2"])
-@pytest.mark.parametrize("name", _SECRETS)
-def test_no_secret_lies_where_others_can_read_it(deployment: Deployment, host: str, name: str) -> None:
-    machine = deployment.machine(host)
-    machine.write("/root/.pattern", deployment.site.settings[name] + "\n")
+@contextmanager
+def _patterns(deployment: Deployment, machine: Machine, *names: str) -> Iterator[str]:
+    """A file on the machine, which only root can read, with these secrets, or with all."""
+    file = "/root/.patterns"
+    machine.run(f"install -m 600 /dev/null {file}")
+    machine.write(file, "".join(f"{secret}\n" for secret in deployment.site.secrets(*names)))
     try:
+        yield file
+    finally:
+        machine.run(f"rm {file}")
+
+
+@pytest.mark.parametrize("host", ["master", "runner1", "runner2"])
+def test_no_secret_lies_where_others_can_read_it(deployment: Deployment, host: str) -> None:
+    machine = deployment.machine(host)
+    with _patterns(deployment, machine) as file:
         found = machine.run(
-            "{ cat /proc/[0-9]*/cmdline | tr '\\0' ' '; } 2>/dev/null | grep -F -f /root/.pattern\n"
-            "journalctl -q --no-pager -o cat | grep -F -f /root/.pattern\n"
-            "grep -rlF -f /root/.pattern /var/log 2>/dev/null\n"
-            "find / -xdev \\( -path /proc -o -path /sys \\) -prune -o -type f -perm /o=r ! -name .pattern -print0 | "
-            "xargs -0 -r grep -lF -f /root/.pattern --",
+            f"{{ cat /proc/[0-9]*/cmdline | tr '\\0' ' '; }} 2>/dev/null | grep -F -f {file}\n"
+            f"journalctl -q --no-pager -o cat | grep -F -f {file}\n"
+            f"grep -rlF -f {file} /var/log 2>/dev/null\n"
+            "find / -xdev \\( -path /proc -o -path /sys \\) -prune -o -type f -perm /o=r -print0 | "
+            f"xargs -0 -r grep -lF -f {file} --",
             check=False, timeout_seconds=300,
         )  # fmt: skip
-    finally:
-        machine.run("rm /root/.pattern")
     assert found == ""
 
 
 @pytest.mark.parametrize("host", ["runner1", "runner2"])
-@pytest.mark.parametrize("name", ["DR_DATABASE_PASSWORD", "USER_PSWD"])
-def test_a_runner_knows_neither_the_databases_password_nor_a_users(
-    deployment: Deployment, host: str, name: str
-) -> None:
+def test_a_runner_knows_neither_the_databases_password_nor_a_users(deployment: Deployment, host: str) -> None:
     machine = deployment.machine(host)
-    machine.write("/root/.pattern", deployment.site.settings[name] + "\n")
-    try:
+    with _patterns(deployment, machine, "DR_DATABASE_PASSWORD", "USER_PSWD") as file:
         found = machine.run(
-            "grep -rlF -f /root/.pattern --exclude=.pattern /etc /home /opt/datarun/releases /root /tmp /var/lib /var/log; "
-            "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -F -f /root/.pattern",
+            f"grep -rlF -f {file} --exclude={Path(file).name} /etc /home /opt/datarun/releases /root /tmp /var/lib /var/log; "
+            f"cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -F -f {file}",
             check=False, timeout_seconds=300,
         )  # fmt: skip
-    finally:
-        machine.run("rm /root/.pattern")
     assert found == ""
 
 
