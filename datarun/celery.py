@@ -82,6 +82,7 @@ def _configuration() -> dict[str, Any]:
             TaskName.SAVE.value: {"queue": Queue.MASTER.value},
             TaskName.SWEEP.value: {"queue": Queue.MASTER.value},
             TaskName.RECOVER.value: {"queue": Queue.MASTER.value},
+            TaskName.SCORE.value: {"queue": Queue.MASTER.value},
             TaskName.CLEAN.value: {"queue": Queue.MASTER.value},
         },
         "task_acks_late": True,

@@ -173,7 +173,9 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "runapp.models.STATE_CHOICES",
+        "PriorityEnum": "runapp.models.PRIORITY_CHOICES",
         "SplitStateEnum": "runapp.models.SPLIT_STATE_CHOICES",
+        "RankingEnum": "runapp.models.Ranking",
     },
 }
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from runapp.errors import DatarunError
 from runapp.models import RawData, Submission, SubmissionFold
 from runapp.models.submission_fold import INDEX_FIELDS, PREDICTION_FIELDS
-from runapp.services.folds import fold_cancel, fold_retrain
+from runapp.services.fold_changes import fold_cancel, fold_retrain
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
@@ -78,7 +78,8 @@ class SubmissionFoldAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Train the selected folds anew", permissions=["delete"])
     def retrain(self, request: HttpRequest, queryset: QuerySet[SubmissionFold]) -> None:
-        self._each(request, queryset, fold_retrain, "to be trained anew")
+        user = cast(User, request.user)
+        self._each(request, queryset, lambda fold_id: fold_retrain(fold_id, by=user), "to be trained anew")
 
     def _each(
         self,

@@ -124,6 +124,7 @@ class TaskName(StrEnum):
     SAVE = "runapp.tasks.save_submission_fold_db"
     SWEEP = "runapp.tasks.sweep"
     RECOVER = "runapp.tasks.recover"
+    SCORE = "runapp.tasks.score"
     CLEAN = "runapp.tasks.clean"
 
 

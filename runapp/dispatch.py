@@ -23,6 +23,9 @@ from runapp.models import RawData, SubmissionFold
 #: How long the master waits for the broker before it goes on without.
 _BROKER_SECONDS = 3.0
 
+#: What nobody took by then is asked for again by the sweep.
+_SCORING_SECONDS = 60
+
 logger = logging.getLogger(__name__)
 
 #: One more try at once: the connection that is kept open may be one to a broker that was restarted since.
@@ -47,11 +50,17 @@ def exchange() -> Exchange:
     return exchange
 
 
-def _send(name: TaskName, message: dict[str, Any], *, task_id: str, queue: str) -> bool:
+def _send(name: TaskName, *messages: dict[str, Any], task_id: str, queue: str, **options: Any) -> bool:
     """Send one task; tells whether the broker has it."""
     try:
         app.send_task(
-            name.value, args=[message], task_id=task_id, queue=queue, retry=True, retry_policy=_RETRY_ONCE
+            name.value,
+            args=[*messages],
+            task_id=task_id,
+            queue=queue,
+            retry=True,
+            retry_policy=_RETRY_ONCE,
+            **options,
         )
     except (OperationalError, OSError) as error:
         logger.warning("task %s is not sent, beat will send it: %s", task_id, error)
@@ -110,6 +119,11 @@ def send_split(raw_data: RawData) -> bool:
         return False
     RawData.objects.mark_split_sent(task.task_id)
     return True
+
+
+def send_scoring() -> bool:
+    """Have the master's own worker make scores; tells whether it was sent. The sweep asks again."""
+    return _send(TaskName.SCORE, task_id=new_task_id(), queue=Queue.MASTER.value, expires=_SCORING_SECONDS)
 
 
 @dataclasses.dataclass(frozen=True)

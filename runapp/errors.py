@@ -37,6 +37,22 @@ class NotFound(DatarunError):
     code = "not_found"
 
 
+class Forbidden(DatarunError):
+    """This account may not do that."""
+
+    code = "permission_denied"
+
+
+class TooManyRequests(DatarunError):
+    """Somebody asks too often, and is to wait for ``wait_seconds``."""
+
+    code = "throttled"
+
+    def __init__(self, message: str, *, wait_seconds: int) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+
+
 class TooLarge(DatarunError):
     """What was sent is larger than this server accepts."""
 

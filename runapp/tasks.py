@@ -19,6 +19,7 @@ __all__ = [
     "clean",
     "recover",
     "save_submission_fold_db",
+    "score",
     "split_train_test",
     "sweep",
     "train_test_submission_fold",
@@ -38,7 +39,9 @@ signals.task_postrun.connect(close_old_connections)
 @app.task(name=TaskName.SAVE.value, ignore_result=True)
 def save_submission_fold_db() -> int:
     """Save what runners have put on the shared disk; a runner rings for it after each fold."""
-    return results.save_outcomes()
+    n_files = results.save_outcomes()
+    recovery.ask_for_scores()
+    return n_files
 
 
 @app.task(name=TaskName.SWEEP.value, ignore_result=True)
@@ -51,6 +54,17 @@ def sweep() -> None:
 def recover() -> None:
     """What beat asks for every few seconds, and a runner that knows of a lost fold."""
     recovery.recover()
+
+
+@app.task(name=TaskName.SCORE.value, ignore_result=True)
+def score() -> None:
+    """Describe data sets that were split, and score folds that are finished: a slice, and then the next."""
+    # Only a worker that scores pays for scikit-learn and pandas: a second and 80 MB.
+    from runapp.services import descriptions, scores
+
+    descriptions.describe_what_is_due()
+    if scores.score_what_is_due():
+        recovery.ask_for_scores()
 
 
 @app.task(name=TaskName.CLEAN.value, ignore_result=True)

@@ -12,12 +12,13 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from runapp.errors import Conflict, DatarunError, InvalidInput, NotFound, TooLarge
+from runapp.errors import Conflict, DatarunError, Forbidden, InvalidInput, NotFound, TooLarge, TooManyRequests
 
 logger = logging.getLogger(__name__)
 
 _STATUS: tuple[tuple[type[DatarunError], int], ...] = (
     (InvalidInput, status.HTTP_400_BAD_REQUEST),
+    (Forbidden, status.HTTP_403_FORBIDDEN),
     (NotFound, status.HTTP_404_NOT_FOUND),
     (Conflict, status.HTTP_409_CONFLICT),
     (TooLarge, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE),
@@ -28,6 +29,8 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     """The answer for an error that a view raised; None for a bug, which Django logs and answers with 500."""
     if isinstance(error, InvalidInput):
         return Response({error.field: [error.message]}, status=status.HTTP_400_BAD_REQUEST)
+    if isinstance(error, TooManyRequests):
+        return Response(**too_many(error))
     if isinstance(error, DatarunError):
         code = next((code for kind, code in _STATUS if isinstance(error, kind)), None)
         return None if code is None else Response({"detail": error.message, "code": error.code}, status=code)
@@ -40,6 +43,15 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if answer is not None and not isinstance(error, exceptions.ValidationError):
         answer.data = _detail(error, answer.data)
     return answer
+
+
+def too_many(error: TooManyRequests) -> dict[str, Any]:
+    """Content, status and headers of the answer for a caller who has to wait."""
+    return {
+        "data": {"detail": error.message, "code": error.code},
+        "status": status.HTTP_429_TOO_MANY_REQUESTS,
+        "headers": {"Retry-After": str(error.wait_seconds)},
+    }
 
 
 def _detail(error: Exception, data: Any) -> dict[str, Any]:

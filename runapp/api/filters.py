@@ -1,5 +1,7 @@
 """What lists can be narrowed to."""
 
+from typing import Any
+
 import django_filters
 
 from runapp.contract import State
@@ -16,6 +18,12 @@ class SubmissionFoldFilter(django_filters.FilterSet):
     submission = django_filters.ModelChoiceFilter(
         field_name="databoard_s", queryset=Submission.objects.all(), label="id of the submission"
     )
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if self.request is not None:  # None where the schema is drawn
+            # What a caller does not see is no choice: the answer would tell that it is there.
+            self.filters["submission"].extra["queryset"] = Submission.objects.visible_to(self.request.user)
 
     class Meta:
         model = SubmissionFold

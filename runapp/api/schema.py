@@ -8,7 +8,7 @@ from drf_spectacular.authentication import BasicScheme
 _ERRORS = {
     "400": "the request is not understood, or a field is wrong: its name and why",
     "401": "without an account",
-    "403": "a session without its CSRF token",
+    "403": "your account may not do this, or a session comes without its CSRF token",
     "404": "there is no such object or page",
     "406": "answers are JSON only",
     "413": "more bytes than the server accepts",

@@ -5,7 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from runapp.contract import DATA_SET_LIMITS, Priority
-from runapp.models import RawData, SubmissionFold
+from runapp.models import PRIORITY_CHOICES, Ranking, RawData, Submission, SubmissionFold
+from runapp.models.submission import SCORE_FIELDS
+from runapp.models.submission_fold import NO_FOLD_SCORES
 
 #: The largest number of a column of ids or limits.
 _MAX_INTEGER = 2**31 - 1
@@ -33,21 +35,43 @@ def _limit_field(name: str) -> serializers.IntegerField:
     )
 
 
+def _scorer_field(**options: Any) -> serializers.CharField:
+    return serializers.CharField(
+        max_length=60, allow_blank=True, help_text="name of a scikit-learn scorer; empty for none", **options
+    )
+
+
+def _ranking_field(**options: Any) -> serializers.ChoiceField:
+    return serializers.ChoiceField(
+        choices=Ranking.choices, help_text="what submitters see of the ranking", **options
+    )
+
+
 def _shape_field() -> serializers.ListField:
     return serializers.ListField(child=serializers.IntegerField(), allow_null=True, read_only=True)
 
 
+#: What only the organizer of a data set and staff are told of it; to others these fields are empty.
+_ORGANIZERS_FIELDS = {
+    "files_path": "", "split_task_id": "", "split_log": "", "held_out_test": None, "random_state": None,
+}  # fmt: skip
+
+
 class RawDataSerializer(serializers.ModelSerializer[RawData]):
-    """A data set."""
+    """A data set of ``with_shows_details``."""
 
     class Meta:
         model = RawData
         fields = (
             "id", "name", "files_path", "workflow_elements", "target_column", "custom", "owner",
             "created_at", "split_state", "split_task_id", "split_log", "held_out_test", "random_state",
-            "n_train_rows", "n_test_rows", *DATA_SET_LIMITS,
+            "n_train_rows", "n_test_rows", "scorer", "ranking", *DATA_SET_LIMITS,
         )  # fmt: skip
         read_only_fields = fields
+
+    def to_representation(self, instance: RawData) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(instance)
+        return shown if instance.shows_details else shown | _ORGANIZERS_FIELDS
 
 
 class RawDataCreateSerializer(serializers.Serializer[Any]):
@@ -57,11 +81,33 @@ class RawDataCreateSerializer(serializers.Serializer[Any]):
     target_column = serializers.CharField(max_length=200, allow_blank=True, default="", trim_whitespace=False)
     workflow_elements = serializers.CharField(max_length=200, allow_blank=True, default="")
     files = _files_field()
+    scorer = _scorer_field(default="")
+    ranking = _ranking_field(default=Ranking.VALIDATION.value)
     max_fold_seconds = _limit_field("max_fold_seconds")
     max_memory_mb = _limit_field("max_memory_mb")
     max_output_mb = _limit_field("max_output_mb")
     max_scratch_mb = _limit_field("max_scratch_mb")
     max_processes = _limit_field("max_processes")
+
+
+class RawDataChangeSerializer(serializers.Serializer[Any]):
+    """What an organizer may change of a data set; what is left out stays as it is."""
+
+    scorer = _scorer_field(required=False)
+    ranking = _ranking_field(required=False)
+    max_fold_seconds = _limit_field("max_fold_seconds")
+    max_memory_mb = _limit_field("max_memory_mb")
+    max_output_mb = _limit_field("max_output_mb")
+    max_scratch_mb = _limit_field("max_scratch_mb")
+    max_processes = _limit_field("max_processes")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if unknown := set(self.initial_data) - set(self.fields):
+            known = ", ".join(self.fields)
+            raise serializers.ValidationError(
+                {min(unknown): [f"This cannot be changed; what can be changed is {known}."]}
+            )
+        return attrs
 
 
 class SplitSerializer(serializers.Serializer[Any]):
@@ -95,11 +141,11 @@ class _ShapesSerializer(serializers.ModelSerializer[SubmissionFold]):
 
 
 class SubmissionFoldSerializer(_ShapesSerializer):
-    """A fold with all its fields."""
+    """A fold with all its fields; its scores are with its data set, which says who may see them."""
 
     class Meta:
         model = SubmissionFold
-        fields = "__all__"
+        exclude = tuple(NO_FOLD_SCORES)
 
 
 class SubmissionFoldLightSerializer(serializers.ModelSerializer[SubmissionFold]):
@@ -121,6 +167,52 @@ class PredictionSerializer(_ShapesSerializer):
             "train_time", "validation_time", "test_time", "train_cpu_time", "test_cpu_time",
             "train_memory", "test_memory", "new", "runner", "isolation", "attempts",
         )  # fmt: skip
+
+
+class _ScoresSerializer(serializers.ModelSerializer[Any]):
+    """Scores, whose fields named for the test set are null unless the context ``has_test_scores``."""
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        values = dict(super().to_representation(instance))
+        if not self.context.get("has_test_scores"):
+            values |= {name: None for name in values if "test" in name}
+        return values
+
+
+class RankedSubmissionSerializer(_ScoresSerializer):
+    """A submission of a ranking, and its scores; greater is better."""
+
+    owner = serializers.CharField(
+        source="owner.username", default=None, allow_null=True, help_text="name of who sent it"
+    )
+    databoard_s_id = serializers.IntegerField(allow_null=True, help_text="its id, if you may see it")
+    n_folds = serializers.IntegerField(help_text="its folds, finished or not")
+    bagged_validation_note = serializers.CharField(allow_null=True, help_text="why it has none")
+    bagged_test_note = serializers.CharField(allow_null=True, help_text="why it has none")
+
+    class Meta:
+        model = Submission
+        fields = (
+            "databoard_s_id", "owner", "n_folds", "n_scored_folds", *SCORE_FIELDS,
+            "bagged_validation_note", "bagged_test_note",
+        )  # fmt: skip
+        read_only_fields = fields
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        values = super().to_representation(instance)
+        hidden = () if instance.is_seen else ("databoard_s_id", "bagged_validation_note", "bagged_test_note")
+        return values | dict.fromkeys(hidden)
+
+
+class FoldScoreSerializer(_ScoresSerializer):
+    """The scores of a fold; greater is better."""
+
+    test_note = serializers.CharField(allow_null=True, help_text="why there is no test score")
+
+    class Meta:
+        model = SubmissionFold
+        fields = ("databoard_sf_id", "databoard_s", "state", *NO_FOLD_SCORES)
+        read_only_fields = fields
 
 
 class RunnerSerializer(serializers.Serializer[Any]):
@@ -158,7 +250,7 @@ class SubmissionFoldCreateSerializer(serializers.Serializer[Any]):
     databoard_s_id = _id_field(help_text="id of the submission, chosen by the caller")
     train_is = serializers.CharField(help_text="training indices: base64(zlib(little-endian int64))")
     test_is = serializers.CharField(help_text="test indices, encoded likewise")
-    priority = serializers.ChoiceField(choices=[p.value for p in Priority], default=Priority.LOW.value)
+    priority = serializers.ChoiceField(choices=PRIORITY_CHOICES, default=Priority.LOW.value)
     raw_data = _id_field(
         required=False, allow_null=True, help_text="the data set, where the submission is new"
     )
@@ -170,6 +262,12 @@ class SubmissionFoldCreateSerializer(serializers.Serializer[Any]):
         max_length=100,
         help_text="comma-separated: submission_fold trains a known fold anew, submission replaces its files",
     )
+
+
+class PrioritySerializer(serializers.Serializer[Any]):
+    """The queue that a fold is to wait in."""
+
+    priority = serializers.ChoiceField(choices=PRIORITY_CHOICES)
 
 
 class PredictionListSerializer(serializers.Serializer[Any]):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runapp.api import views
+from runapp.api import score_views, views
 
 urlpatterns = [
     path("", views.ApiRoot.as_view(), name="api-root"),
@@ -16,6 +16,11 @@ urlpatterns = [
         views.SubmissionFoldRetrain.as_view(),
         name="submissionfold-retrain",
     ),
+    path(
+        "submissionfold/<int:pk>/priority/",
+        views.SubmissionFoldPriority.as_view(),
+        name="submissionfold-priority",
+    ),
     path("submissionfold-light/", views.SubmissionFoldLightList.as_view(), name="submissionfold-light"),
     path("runners/", views.RunnerList.as_view(), name="runners"),
     path("testpredictions/list/", views.GetTestPredictionList.as_view(), name="testpredictions-list"),
@@ -26,6 +31,9 @@ _data = [
     ("", views.RawDataList, "rawdata"),
     ("split/", views.SplitTrainTest, "rawdata-split"),
     ("customsplit/", views.CustomSplitTrainTest, "rawdata-customsplit"),
+    ("<int:pk>/", score_views.RawDataChange, "rawdata-change"),
+    ("<int:pk>/ranking/", score_views.RankingList, "rawdata-ranking"),
+    ("<int:pk>/scores/", score_views.FoldScoreList, "rawdata-scores"),
 ]
 urlpatterns += [path(f"rawdata/{tail}", view.as_view(), name=name) for tail, view, name in _data]
 # The former releases' examples write raw_data/; both lead to the same place.

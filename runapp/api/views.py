@@ -17,6 +17,7 @@ from runapp.api.serializers import (
     PredictionListSerializer,
     PredictionNewSerializer,
     PredictionSerializer,
+    PrioritySerializer,
     RawDataCreateSerializer,
     RawDataSerializer,
     RunnerSerializer,
@@ -30,13 +31,15 @@ from runapp.contract import Priority
 from runapp.errors import InvalidInput
 from runapp.models import RawData, SubmissionFold
 from runapp.services.data import custom_split_ask, raw_data_create, split_ask
-from runapp.services.folds import FoldRequest, fold_cancel, fold_retrain, fold_submit, force_parse
+from runapp.services.fold_changes import fold_cancel, fold_prioritize, fold_retrain
+from runapp.services.folds import FoldRequest, fold_submit, force_parse
 from runapp.services.predictions import predictions_new, predictions_of
 from runapp.services.runners import known_runners
 
 _INVALID = OpenApiResponse(description="a field is wrong: its name and why")
 _UNSPLIT = OpenApiResponse(description="the data set was never split, or its split failed")
-_UNKNOWN = OpenApiResponse(description="there is no such fold")
+_UNKNOWN = OpenApiResponse(description="there is no such fold that you may see")
+_STARTED = OpenApiResponse(description="the fold was started")
 _FINISHED = OpenApiResponse(description="the fold is finished")
 _TOO_LARGE = OpenApiResponse(description="more bytes than the server accepts")
 
@@ -51,8 +54,8 @@ def _user(request: Request) -> User:
     return cast(User, request.user)
 
 
-def _raw_data(raw_data_id: int) -> RawData:
-    raw_data = RawData.objects.filter(pk=raw_data_id).first()
+def _raw_data(raw_data_id: int, user: User) -> RawData:
+    raw_data = RawData.objects.visible_to(user).filter(pk=raw_data_id).first()
     if raw_data is None:
         raise InvalidInput("raw_data_id", f"there is no data set {raw_data_id}")
     return raw_data
@@ -72,7 +75,9 @@ class RawDataList(generics.ListAPIView[RawData]):
     """List all data sets or upload one."""
 
     serializer_class = RawDataSerializer
-    queryset = RawData.objects.all()
+
+    def get_queryset(self) -> QuerySet[RawData]:
+        return RawData.objects.visible_to(self.request.user).with_shows_details(self.request.user)
 
     @extend_schema(
         request=RawDataCreateSerializer, responses={201: RawDataSerializer, 400: _INVALID, 413: _TOO_LARGE}
@@ -84,8 +89,9 @@ class RawDataList(generics.ListAPIView[RawData]):
         the functions `prepare_data`, `get_train_data`, `get_test_data`, `train_submission` and
         `test_submission`.
         """
-        raw_data = raw_data_create(owner=_user(request), **_validated(RawDataCreateSerializer, request))
-        return Response(RawDataSerializer(raw_data).data, status=status.HTTP_201_CREATED)
+        made = raw_data_create(owner=_user(request), **_validated(RawDataCreateSerializer, request))
+        serializer = RawDataSerializer(self.get_queryset().get(pk=made.pk))
+        return Response(serializer.data, status=status.HTTP_201_CREATED)
 
 
 class SplitTrainTest(APIView):
@@ -95,8 +101,8 @@ class SplitTrainTest(APIView):
     def post(self, request: Request) -> Response:
         """Have a standard data set split into train and test. The answer names the task that does it."""
         values = _validated(SplitSerializer, request)
-        raw_data = _raw_data(values.pop("raw_data_id"))
-        return Response({"task_id": split_ask(raw_data=raw_data, **values)})
+        raw_data = _raw_data(values.pop("raw_data_id"), _user(request))
+        return Response({"task_id": split_ask(raw_data=raw_data, by=_user(request), **values)})
 
 
 class CustomSplitTrainTest(APIView):
@@ -105,16 +111,18 @@ class CustomSplitTrainTest(APIView):
     @extend_schema(request=CustomSplitSerializer, responses={200: TaskSerializer, 400: _INVALID})
     def post(self, request: Request) -> Response:
         """Have a custom data set prepared by its `prepare_data`. The answer names the task that does it."""
-        raw_data = _raw_data(_validated(CustomSplitSerializer, request)["raw_data_id"])
-        return Response({"task_id": custom_split_ask(raw_data=raw_data)})
+        raw_data = _raw_data(_validated(CustomSplitSerializer, request)["raw_data_id"], _user(request))
+        return Response({"task_id": custom_split_ask(raw_data=raw_data, by=_user(request))})
 
 
 class SubmissionFoldList(generics.ListAPIView[SubmissionFold]):
     """List all folds or post one."""
 
     serializer_class = SubmissionFoldSerializer
-    queryset = SubmissionFold.objects.all()
     filterset_class = SubmissionFoldFilter
+
+    def get_queryset(self) -> QuerySet[SubmissionFold]:
+        return SubmissionFold.objects.visible_to(self.request.user)
 
     @extend_schema(
         request=SubmissionFoldCreateSerializer,
@@ -142,13 +150,18 @@ class SubmissionFoldDetail(generics.RetrieveAPIView[SubmissionFold]):
     """One fold."""
 
     serializer_class = SubmissionFoldSerializer
-    queryset = SubmissionFold.objects.all()
+
+    def get_queryset(self) -> QuerySet[SubmissionFold]:
+        return SubmissionFold.objects.visible_to(self.request.user)
 
 
 class SubmissionFoldCancel(APIView):
     """End a fold before it is finished."""
 
-    @extend_schema(request=None, responses={200: SubmissionFoldSerializer, 404: _UNKNOWN, 409: _FINISHED})
+    @extend_schema(
+        request=None,
+        responses={200: SubmissionFoldSerializer, 404: _UNKNOWN, 409: _FINISHED},
+    )
     def post(self, request: Request, pk: int) -> Response:
         """Cancel a fold. In the queue it is never started, running it is stopped within a second."""
         return Response(SubmissionFoldSerializer(fold_cancel(pk, by=_user(request))).data)
@@ -160,9 +173,24 @@ class SubmissionFoldRetrain(APIView):
     @extend_schema(request=None, responses={200: SubmissionFoldSerializer, 404: _UNKNOWN, 409: _UNSPLIT})
     def post(self, request: Request, pk: int) -> Response:
         """Train a fold anew with the files its submission has. Its former results are dropped."""
-        del request
-        fold_retrain(pk)
-        return Response(SubmissionFoldSerializer(SubmissionFold.objects.get(pk=pk)).data)
+        fold = fold_retrain(pk, by=_user(request))
+        fold.refresh_from_db()
+        return Response(SubmissionFoldSerializer(fold).data)
+
+
+class SubmissionFoldPriority(APIView):
+    """Have a fold wait in another queue."""
+
+    @extend_schema(
+        request=PrioritySerializer,
+        responses={200: SubmissionFoldSerializer, 400: _INVALID, 404: _UNKNOWN, 409: _STARTED},
+    )
+    def post(self, request: Request, pk: int) -> Response:
+        """Have a fold that was not started wait in the queue of another priority: `H` or `L`."""
+        priority = Priority(_validated(PrioritySerializer, request)["priority"])
+        fold = fold_prioritize(pk, priority, by=_user(request))
+        fold.refresh_from_db()
+        return Response(SubmissionFoldSerializer(fold).data)
 
 
 class SubmissionFoldLightList(generics.ListAPIView[SubmissionFold]):
@@ -172,7 +200,8 @@ class SubmissionFoldLightList(generics.ListAPIView[SubmissionFold]):
     filterset_class = SubmissionFoldFilter
 
     def get_queryset(self) -> QuerySet[SubmissionFold]:
-        return SubmissionFold.objects.only(*SubmissionFoldLightSerializer.Meta.fields)
+        visible = SubmissionFold.objects.visible_to(self.request.user)
+        return visible.only(*SubmissionFoldLightSerializer.Meta.fields)
 
 
 class RunnerList(APIView):
@@ -192,9 +221,12 @@ class GetTestPredictionList(APIView):
         request=PredictionListSerializer, responses={200: PredictionSerializer(many=True), 400: _INVALID}
     )
     def post(self, request: Request) -> Response:
-        """Predictions of the folds that exist among those named; the finished ones are no longer new."""
+        """Predictions of those among the named folds that exist and that you may see.
+
+        The finished ones among them that you posted are no longer new.
+        """
         fold_ids = _validated(PredictionListSerializer, request)["list_submission_fold"]
-        return Response(PredictionSerializer(predictions_of(fold_ids), many=True).data)
+        return Response(PredictionSerializer(predictions_of(fold_ids, by=_user(request)), many=True).data)
 
 
 class GetTestPredictionNew(APIView):
@@ -204,10 +236,16 @@ class GetTestPredictionNew(APIView):
         request=PredictionNewSerializer, responses={200: PredictionSerializer(many=True), 400: _INVALID}
     )
     def post(self, request: Request) -> Response:
-        """Predictions not handed out before. Two callers at the same moment never get the same fold."""
+        """Predictions not handed out before, of folds that you posted.
+
+        Two callers at the same moment never get the same fold. Staff also get those that nobody posted,
+        because their poster's account was deleted.
+        """
         values = _validated(PredictionNewSerializer, request)
         raw_data_id = values.get("raw_data_id")
         if raw_data_id is not None:
-            _raw_data(raw_data_id)
-        folds = predictions_new(raw_data_id=raw_data_id, errors=values["errors"], ack=values["ack"])
+            _raw_data(raw_data_id, _user(request))
+        folds = predictions_new(
+            by=_user(request), raw_data_id=raw_data_id, errors=values["errors"], ack=values["ack"]
+        )
         return Response(PredictionSerializer(folds, many=True).data)

@@ -16,7 +16,7 @@ from runapp.dashboard import timeline
 from runapp.dashboard.requests import user_of
 from runapp.errors import DatarunError
 from runapp.models import Submission, SubmissionFold
-from runapp.services.folds import fold_cancel, fold_raise_priority, fold_retrain
+from runapp.services.fold_changes import fold_cancel, fold_prioritize, fold_retrain
 
 #: Folds of one submission that one request changes at most; whoever has more asks again.
 MAX_AT_ONCE = 500
@@ -46,14 +46,14 @@ ACTIONS = {
         _UNFINISHED,
     ),
     "retrain": Action(
-        lambda pk, _: fold_retrain(pk),
+        lambda pk, user: fold_retrain(pk, by=user),
         "It is trained anew with the files that the submission has. Its results so far are dropped.",
         "Retrain",
         "to be trained anew",
         (State.ERROR,),
     ),
     "priority": Action(
-        lambda pk, user: fold_raise_priority(pk, by=user),
+        lambda pk, user: fold_prioritize(pk, Priority.HIGH, by=user),
         "It is taken before all folds of low priority.",
         "Raise priority",
         "sent to the queue of high priority",

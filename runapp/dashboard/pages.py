@@ -18,6 +18,7 @@ class Page:
 
 PAGES = (
     Page("overview", "Overview"),
+    Page("data-sets", "Data sets"),
     Page("submissions", "Submissions"),
     Page("runner-list", "Runners"),
     Page("docs", "API"),

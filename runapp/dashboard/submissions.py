@@ -1,6 +1,5 @@
 """The list of submissions, and the page of one."""
 
-import dataclasses
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -13,6 +12,7 @@ from django.views.decorators.http import require_safe
 from runapp import selectors
 from runapp.contract import FINAL_STATES, State
 from runapp.dashboard import timeline
+from runapp.dashboard.progress import Share, shares
 from runapp.dashboard.requests import number, user_of
 from runapp.dashboard.submission_files import shown_files
 from runapp.models import RawData, Submission, SubmissionFold
@@ -78,34 +78,9 @@ def _query(request: HttpRequest, **changes: Any) -> str:
     return query.urlencode()
 
 
-@dataclasses.dataclass(frozen=True)
-class Share:
-    """Folds of a kind as a part of a bar that stands for all."""
-
-    name: str
-    kind: str
-    n_folds: int
-    x: float
-    width: float
-
-
 def _progress(summary: FoldSummary) -> tuple[FoldSummary, list[Share]]:
     """A summary, and the parts of its bar."""
-    n_tested = summary.by_state.get(State.TESTED, 0)
-    n_failed = summary.by_state.get(State.ERROR, 0)
-    n_waiting = summary.n_folds - n_tested - n_failed - summary.n_running
-    shares, x = [], 0.0
-    for name, kind, n_folds in (
-        ("tested", "tested", n_tested),
-        ("failed", "error", n_failed),
-        ("running", "running", summary.n_running),
-        ("waiting", "todo", n_waiting),
-    ):
-        if n_folds:
-            width = round(timeline.BAR_UNITS * n_folds / summary.n_folds, 1)
-            shares.append(Share(name, kind, n_folds, round(x, 1), width))
-            x += width
-    return summary, shares
+    return summary, shares(summary.by_state, summary.n_running)
 
 
 @login_required
@@ -121,12 +96,12 @@ def submission_page(request: HttpRequest, pk: int) -> HttpResponse:
     )
     folds = found[:_FOLDS_PER_PAGE]
     now = timezone.now()
-    summary, shares = _progress(selectors.fold_summaries([pk])[pk])
+    summary, bar = _progress(selectors.fold_summaries([pk])[pk])
     scale = max((timeline.total_seconds(fold, now) for fold in folds), default=0.0)
     context = {
         "submission": submission,
         "summary": summary,
-        "shares": shares,
+        "shares": bar,
         "rows": [(fold, timeline.parts(fold, now, scale_seconds=scale)) for fold in folds],
         "scale_seconds": scale,
         "timeline_key": timeline.KEY,

@@ -1,17 +1,27 @@
 """Data sets."""
 
+import datetime
 from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
 from runapp.contract import DATA_SET_LIMITS, MAX_ATTEMPTS, SplitMark, SplitOutcome, SplitState
-from runapp.models.rights import CHANGE_DATA, Person, is_staff, may
+from runapp.models.rights import CHANGE_DATA, VIEW_ALL, Person, is_staff, may
 
 SPLIT_STATE_CHOICES = [(state.value, state.value) for state in SplitState]
+
+
+class Ranking(models.TextChoices):
+    """What submitters see of a data set's ranking. Its organizer sees all of it in any case."""
+
+    HIDDEN = "hidden", "nothing"
+    VALIDATION = "validation", "validation scores"
+    TEST = "test", "validation and test scores"
+
 
 #: A split that waits to be sent to the broker.
 _NOT_SENT = dict.fromkeys(("split_sent_at", "split_started_at"))
@@ -36,9 +46,31 @@ class RawDataQuerySet(models.QuerySet["RawData"]):
             return self.all()
         return self.filter(owner=person.pk) if person.is_authenticated else self.none()
 
+    def with_shows_details(self, person: Person) -> Self:
+        """The same rows, each with ``shows_details``: whether somebody may see its details."""
+        shown = RawData.objects.details_visible_to(person).order_by().filter(pk=OuterRef("pk"))
+        return self.annotate(shows_details=Exists(shown))
+
     def changeable_by(self, person: Person) -> Self:
         """Those that somebody may have split."""
         return self.details_visible_to(person) if may(person, CHANGE_DATA) else self.none()
+
+    def ranking_visible_to(self, person: Person) -> Self:
+        """Those whose ranking somebody may see: with no scorer there is none."""
+        return self._overseen_by(person, Ranking.VALIDATION, Ranking.TEST).exclude(scorer="")
+
+    def test_scores_visible_to(self, person: Person) -> Self:
+        """Those whose test scores somebody may see, also those of their own submissions.
+
+        Who tried again and again against the test scores would learn the labels that are held out.
+        """
+        return self._overseen_by(person, Ranking.TEST)
+
+    def _overseen_by(self, person: Person, *shown: str) -> Self:
+        """Those that somebody organizes, or observes, or whose ranking shows submitters one of ``shown``."""
+        if may(person, VIEW_ALL):
+            return self.all()
+        return self.visible_to(person).filter(Q(owner=person.pk) | Q(ranking__in=shown))
 
     def ask_split(
         self, raw_data_id: int, *, task_id: str, held_out_test: float | None, random_state: int | None
@@ -102,6 +134,26 @@ class RawDataQuerySet(models.QuerySet["RawData"]):
         """Data sets whose split was sent to the broker and not started."""
         return self.filter(split_state=SplitState.TODO, split_sent_at__isnull=False, split_started_at=None)
 
+    def to_describe(self) -> Self:
+        """Split data sets whose current split is not described yet."""
+        return self.filter(split_state=SplitState.DONE, custom=False).exclude(
+            described_split=F("split_task_id")
+        )
+
+    def scored(self) -> Self:
+        """Data sets whose folds can be scored now."""
+        return self.filter(split_state=SplitState.DONE, custom=False).exclude(scorer="")
+
+    def claim_scoring(self, raw_data_id: int, *, seconds: float) -> bool:
+        """Be the only one that scores a data set's folds, for so long; tells whether nobody else does."""
+        now = timezone.now()
+        is_free = Q(scoring_until=None) | Q(scoring_until__lt=now)
+        until = now + datetime.timedelta(seconds=seconds)
+        return self.filter(is_free, pk=raw_data_id).update(scoring_until=until) == 1
+
+    def release_scoring(self, raw_data_id: int) -> None:
+        self.filter(pk=raw_data_id).update(scoring_until=None)
+
 
 class RawData(models.Model):
     """A data set and how it is learned from.
@@ -124,6 +176,15 @@ class RawData(models.Model):
     max_output_mb = _limit_field("MB that a fold may print")
     max_scratch_mb = _limit_field("MB of temporary files that a fold may write")
     max_processes = _limit_field("processes and threads that a fold may have")
+    scorer = models.CharField(
+        max_length=60, blank=True, default="", help_text="name of a scikit-learn scorer; empty for no scores"
+    )
+    ranking = models.CharField(
+        max_length=10,
+        choices=Ranking.choices,
+        default=Ranking.VALIDATION,
+        help_text="what submitters see of the ranking",
+    )
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -137,8 +198,19 @@ class RawData(models.Model):
     random_state = models.BigIntegerField(null=True, blank=True)
     n_train_rows = models.PositiveBigIntegerField(null=True, blank=True)
     n_test_rows = models.PositiveBigIntegerField(null=True, blank=True)
+    description = models.JSONField(
+        null=True, blank=True, editable=False, help_text="columns, and how the target is distributed"
+    )
+    described_split = models.CharField(
+        max_length=36, blank=True, default="", editable=False, help_text="the split that is described"
+    )
+    scoring_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="until when somebody scores the data set's folds"
+    )
 
     objects = RawDataQuerySet.as_manager()
+    #: Set by ``with_shows_details``.
+    shows_details: bool
 
     class Meta:
         verbose_name = "data set"
@@ -160,6 +232,10 @@ class RawData(models.Model):
             models.CheckConstraint(
                 condition=Q(held_out_test__isnull=True) | Q(held_out_test__gt=0, held_out_test__lt=1),
                 name="raw_data_held_out_test_is_a_part",
+            ),
+            models.CheckConstraint(condition=Q(ranking__in=sorted(Ranking.values)), name="raw_data_ranking"),
+            models.CheckConstraint(
+                condition=Q(custom=False) | Q(scorer=""), name="raw_data_custom_has_no_scorer"
             ),
             *(
                 models.CheckConstraint(

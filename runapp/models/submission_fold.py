@@ -2,16 +2,17 @@
 
 import datetime
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
 from runapp.contract import FINAL_STATES, MAX_ATTEMPTS, FoldMark, FoldOutcome, Outcome, Priority, State
+from runapp.models.raw_data import RawData
 from runapp.models.rights import VIEW_ALL, Person, is_staff, may
 from runapp.models.submission import Submission
 
@@ -32,6 +33,10 @@ _DURATIONS = ("train_time", "validation_time", "test_time", "train_cpu_time", "t
 _MEASURES = (*_DURATIONS, "train_memory", "test_memory")
 
 
+#: A fold that has no scores yet.
+NO_FOLD_SCORES: dict[str, Any] = {
+    "validation_score": None, "validation_note": "", "test_score": None, "test_note": "", "scored_with": "",
+}  # fmt: skip
 _RUN_TIMES = ("started_at", "trained_at", "validated_at")
 #: A fold that waits to be sent to the broker.
 _NOT_SENT = {"state": State.TODO.value, "runner": "", **dict.fromkeys((*_RUN_TIMES, "sent_at"))}
@@ -63,6 +68,12 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             return self.all()
         theirs = Submission.objects.changeable_by(person).order_by().values("pk")
         return self.filter(databoard_s__in=theirs)
+
+    def with_is_own(self, person: Person) -> Self:
+        """The same rows, each with ``is_own``: whether somebody may change it."""
+        return self.annotate(
+            is_own=Exists(SubmissionFold.objects.changeable_by(person).filter(pk=OuterRef("pk")))
+        )
 
     def handed_out_to(self, person: Person) -> Self:
         """Those whose results wait for this caller: who posted a fold gets it, staff what nobody posted.
@@ -180,6 +191,11 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             .update(state=State.ERROR, outcome=outcome, log_messages=log_messages, saved_at=timezone.now())
         )
 
+    def queue_anew(self, fold_id: int, *, priority: Priority, task_id: str) -> bool:
+        """TODO and not started -> TODO to be sent to another queue, with a fresh task."""
+        waiting = self.filter(pk=fold_id, state=State.TODO, started_at=None)
+        return waiting.update(priority=priority, task_id=task_id, sent_at=None) == 1
+
     def start_anew(self, fold_id: int, *, task_id: str) -> None:
         """Any state -> TODO with a fresh task: nothing that the former task still brings is accepted."""
         self.filter(pk=fold_id).update(
@@ -197,7 +213,19 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             **dict.fromkeys(PREDICTION_FIELDS, ""),
             **{f"{name}_shape": None for name in PREDICTION_FIELDS},
             **dict.fromkeys(_MEASURES, 0.0),
+            **NO_FOLD_SCORES,
         )
+
+    def to_score(self) -> Self:
+        """Finished folds of scored data sets that the scorer has not been asked about, failed ones, too."""
+        return self.filter(
+            state__in=_FINAL, scored_with="", databoard_s__raw_data__in=RawData.objects.scored()
+        )
+
+    def drop_scores(self, raw_data_id: int) -> int:
+        """Have all folds of a data set scored anew; returns how many had been."""
+        scored = self.filter(databoard_s__raw_data=raw_data_id).exclude(scored_with="")
+        return scored.update(**NO_FOLD_SCORES)
 
 
 class SubmissionFold(models.Model):
@@ -247,6 +275,26 @@ class SubmissionFold(models.Model):
     test_memory = models.FloatField(default=0.0, help_text="peak memory up to the end of testing, in kB")
     new = models.BooleanField(default=True, help_text="whether the result was not handed out yet")
 
+    validation_score = models.FloatField(
+        null=True, blank=True, editable=False, help_text="score on the rows of test_is not in train_is"
+    )
+    validation_note = models.CharField(
+        max_length=300, blank=True, default="", editable=False, help_text="why there is no validation score"
+    )
+    test_score = models.FloatField(
+        null=True, blank=True, editable=False, help_text="score on the held-out test set"
+    )
+    test_note = models.CharField(
+        max_length=300, blank=True, default="", editable=False, help_text="why there is no test score"
+    )
+    scored_with = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="scorer of the scores, once made",
+    )
+
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
     task_id = models.CharField(max_length=36, unique=True, help_text="the Celery task that trains this fold")
     attempts = models.PositiveSmallIntegerField(default=0, help_text="how often the task was started")
@@ -270,6 +318,8 @@ class SubmissionFold(models.Model):
     saved_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = SubmissionFoldQuerySet.as_manager()
+    #: Set by ``with_is_own``.
+    is_own: bool
 
     class Meta:
         verbose_name = "submission on a fold"
@@ -292,6 +342,9 @@ class SubmissionFold(models.Model):
             ),
             models.Index(
                 fields=("databoard_sf_id",), condition=Q(new=True, state="TESTED"), name="fold_to_hand_out"
+            ),
+            models.Index(
+                fields=("databoard_s",), condition=Q(scored_with="", state__in=_FINAL), name="fold_to_score"
             ),
         )
         constraints = (

@@ -3,7 +3,15 @@
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
 
-from runapp.models.rights import PERMISSIONS, Role
+from runapp.errors import Forbidden
+from runapp.models.rights import PERMISSIONS, Person, Role, may
+
+
+def permission_check(person: Person, permission: str, *, to: str) -> None:
+    """Raise Forbidden, naming the roles that may, unless somebody has a permission."""
+    if not may(person, permission):
+        able = " or ".join(role.value for role in Role if permission in PERMISSIONS[role])
+        raise Forbidden(f"your account may not {to}: ask the staff of this datarun to make it an {able}'s")
 
 
 @transaction.atomic

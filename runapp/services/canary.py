@@ -52,7 +52,7 @@ def train_canary(*, owner: User, timeout_seconds: float) -> float:
         In words.
     """
     with _canary_data(owner) as raw_data:
-        split_ask(raw_data=raw_data, held_out_test=0.5, random_state=0)
+        split_ask(raw_data=raw_data, held_out_test=0.5, random_state=0, by=owner)
         _wait(lambda: _split_state(raw_data) != SplitState.TODO, timeout_seconds, "split")
         started = time.monotonic()
         fold_id = _post(raw_data, owner)

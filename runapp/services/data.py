@@ -14,7 +14,10 @@ from django.utils.text import slugify
 from runapp import dispatch
 from runapp.contract import SPECIFIC_FILE, SPECIFIC_FUNCTIONS, WORKFLOW_ELEMENTS
 from runapp.errors import InvalidInput
-from runapp.models import RawData
+from runapp.models import Ranking, RawData
+from runapp.models.rights import ADD_DATA, UPLOAD_CODE
+from runapp.services.accounts import permission_check
+from runapp.services.data_changes import data_changeable_check, scorer_check, scores_drop
 from runapp.services.files import check_name, decode_files, write_folder
 from runapp.tables import TableError, check_table
 
@@ -31,6 +34,8 @@ def raw_data_create(
     target_column: str,
     workflow_elements: str,
     files: Mapping[str, str],
+    scorer: str = "",
+    ranking: str = Ranking.VALIDATION,
     **limits: int | None,
 ) -> RawData:
     """Store a data set: its files on the shared disk and its row, or neither.
@@ -42,19 +47,29 @@ def raw_data_create(
     files
         Encoded contents by file name. One file is a CSV; of several exactly one is a ``.py``, which says how
         the others are read.
+    scorer
+        Name of a scorer of scikit-learn; empty for no scores.
+    ranking
+        What submitters see of the ranking, a value of ``Ranking``.
     limits
         Limits of the data set's folds, by the names in ``DATA_SET_LIMITS``; one left out is the runner's.
 
     Raises
     ------
+    Forbidden
+        If the owner may not upload data sets, or not one with a ``.py``.
     InvalidInput, TooLarge
         Naming the field and what is wrong with it.
     """
+    permission_check(owner, ADD_DATA, to="upload data sets")
+    if any(file_name.endswith(".py") for file_name in files):
+        permission_check(owner, UPLOAD_CODE, to="upload data sets with code")
     check_name(name, field="name")
     if RawData.objects.filter(name=name).exists():
         raise _name_taken()
     contents = _named(name, decode_files(files))
     custom = SPECIFIC_FILE in contents
+    scorer_check(scorer, custom=custom)
     elements = workflow_parse(workflow_elements, required=not custom)
     if custom:
         _specific_names(contents[SPECIFIC_FILE])
@@ -75,6 +90,8 @@ def raw_data_create(
                 workflow_elements=",".join(elements),
                 custom=custom,
                 owner=owner,
+                scorer=scorer,
+                ranking=ranking,
                 **limits,
             )
             raw_data.save(force_insert=True)
@@ -171,21 +188,33 @@ def _outermost(tree: ast.Module) -> Iterator[ast.AST]:
             waiting.extend(ast.iter_child_nodes(node))
 
 
-def split_ask(*, raw_data: RawData, held_out_test: float, random_state: int) -> str:
-    """Have a standard data set split; returns the task's id. An earlier split is replaced."""
+def split_ask(*, raw_data: RawData, held_out_test: float, random_state: int, by: User) -> str:
+    """Have a standard data set split; returns the task's id. An earlier split is replaced.
+
+    Raises
+    ------
+    Forbidden
+        If the data set is another organizer's.
+    InvalidInput
+        If it is a custom one.
+    """
+    data_changeable_check(raw_data, by)
     if raw_data.custom:
         raise InvalidInput("raw_data_id", f"this data set has a {SPECIFIC_FILE}; use rawdata/customsplit/")
     return _ask(raw_data, held_out_test=held_out_test, random_state=random_state)
 
 
-def custom_split_ask(*, raw_data: RawData) -> str:
+def custom_split_ask(*, raw_data: RawData, by: User) -> str:
     """Have a custom data set prepared by its own functions; returns the task's id.
 
     Raises
     ------
+    Forbidden
+        If the data set is another organizer's.
     InvalidInput
-        If the data set is a standard one, or a function is missing.
+        If it is a standard one, or a function is missing.
     """
+    data_changeable_check(raw_data, by)
     if not raw_data.custom:
         raise InvalidInput("raw_data_id", f"this data set has no {SPECIFIC_FILE}; use rawdata/split/")
     names = _specific_names(
@@ -202,6 +231,7 @@ def _ask(raw_data: RawData, *, held_out_test: float | None, random_state: int | 
         RawData.objects.ask_split(
             raw_data.pk, task_id=task_id, held_out_test=held_out_test, random_state=random_state
         )
+        scores_drop(raw_data)
         raw_data.refresh_from_db()
         transaction.on_commit(lambda: dispatch.send_split(raw_data), robust=True)
     return task_id

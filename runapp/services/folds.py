@@ -1,7 +1,6 @@
 """Folds: what a caller posts is checked, written whole or not at all, and sent after commit."""
 
 import dataclasses
-import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,14 +10,14 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from runapp import dispatch
 from runapp.content import content_hash
-from runapp.contract import FINAL_STATES, Outcome, Priority, SplitState
+from runapp.contract import Outcome, Priority, SplitState
 from runapp.encodings import DecompressedTooLarge, Indices, NotEncoded, decode_indices
-from runapp.errors import Conflict, InvalidInput, NotFound, SplitFailed, SplitNeverAsked, TooLarge
+from runapp.errors import InvalidInput, SplitFailed, SplitNeverAsked, TooLarge
 from runapp.models import RawData, Submission, SubmissionFold
+from runapp.models.rights import ADD_SUBMISSION
+from runapp.services.accounts import permission_check
 from runapp.services.files import decode_files
 from runapp.services.submissions import submission_files_discard, submission_files_write, submission_row
-
-logger = logging.getLogger(__name__)
 
 FORCE_SUBMISSION = "submission"
 FORCE_FOLD = "submission_fold"
@@ -60,12 +59,16 @@ def fold_submit(request: FoldRequest, *, owner: User) -> SubmissionFold:
 
     Raises
     ------
+    Forbidden
+        If the owner may not hand in submissions.
     InvalidInput, TooLarge
-        Naming the field and what is wrong with it; nothing is written then.
+        Naming the field and what is wrong with it; nothing is written then. Of an id that is somebody
+        else's it says no more than that it is taken.
     SplitNeverAsked, SplitFailed
         If the data set will not be split.
     """
-    indices = (_indices("train_is", request.train_is), _indices("test_is", request.test_is))
+    permission_check(owner, ADD_SUBMISSION, to="hand in submissions")
+    indices = fold_indices(request.train_is, request.test_is)
     if not indices[0].size:
         raise InvalidInput("train_is", "a fold needs at least one training index")
     files = None if request.files is None else decode_files(request.files)
@@ -96,6 +99,11 @@ def _write(
     return fold
 
 
+def fold_indices(train_is: str, test_is: str) -> tuple[Indices, Indices]:
+    """The decoded indices; raises InvalidInput or TooLarge."""
+    return _indices("train_is", train_is), _indices("test_is", test_is)
+
+
 def _indices(field: str, text: str) -> Indices:
     limit = settings.MAX_DECOMPRESSED_BYTES
     try:
@@ -114,12 +122,9 @@ def _write_rows(
     indices: tuple[Indices, Indices],
     files: Mapping[str, bytes] | None,
 ) -> tuple[SubmissionFold, Submission]:
-    submission = Submission.objects.select_for_update().filter(pk=request.submission_id).first()
-    former = SubmissionFold.objects.select_for_update().filter(pk=request.fold_id).first()
-    if former is not None and not request.forces_fold:
-        raise InvalidInput("databoard_sf_id", "SubmissionFold with this databoard_sf_id already exists.")
+    submission, former = _known(request, owner)
     raw_data = _raw_data(request, submission)
-    _check_split(raw_data, indices)
+    check_split(raw_data, indices)
     replaced = _replaces(request, submission, raw_data, files)
     if files is not None and (submission is None or replaced):
         submission = submission_row(
@@ -136,6 +141,19 @@ def _write_rows(
         _restart_others(submission, fold)
     transaction.on_commit(lambda: release_folds([fold.pk]), robust=True)
     return fold, submission
+
+
+def _known(request: FoldRequest, owner: User) -> tuple[Submission | None, SubmissionFold | None]:
+    """The rows of a request that are there already, locked, if the caller may have them changed."""
+    submissions = Submission.objects.select_for_update(of=("self",)).with_is_own(owner)
+    submission = submissions.filter(pk=request.submission_id).first()
+    folds = SubmissionFold.objects.select_for_update(of=("self",)).with_is_own(owner)
+    former = folds.filter(pk=request.fold_id).first()
+    if former is not None and not (request.forces_fold and former.is_own):
+        raise InvalidInput("databoard_sf_id", "SubmissionFold with this databoard_sf_id already exists.")
+    if submission is not None and not submission.is_own:
+        raise InvalidInput("databoard_s_id", "Submission with this databoard_s_id already exists.")
+    return submission, former
 
 
 def _raw_data(request: FoldRequest, submission: Submission | None) -> RawData:
@@ -155,7 +173,8 @@ def _raw_data(request: FoldRequest, submission: Submission | None) -> RawData:
     return raw_data
 
 
-def _check_split(raw_data: RawData, indices: tuple[Indices, Indices]) -> None:
+def check_split(raw_data: RawData, indices: tuple[Indices, Indices]) -> None:
+    """Raise SplitNeverAsked, SplitFailed or InvalidInput if a fold cannot be trained on a data set."""
     if raw_data.split_state == SplitState.NONE:
         door = "customsplit" if raw_data.custom else "split"
         raise SplitNeverAsked(f"the data set {raw_data.name} is not split yet: post to rawdata/{door}/ first")
@@ -196,7 +215,7 @@ def _fold_row(
     request: FoldRequest, owner: User, submission: Submission, former: SubmissionFold | None
 ) -> SubmissionFold:
     if former is not None:
-        _start_anew(former)
+        start_anew(former)
     fold = former or SubmissionFold(databoard_sf_id=request.fold_id, task_id=dispatch.new_task_id())
     if former is not None:
         fold.refresh_from_db()
@@ -208,85 +227,7 @@ def _fold_row(
     return fold
 
 
-@transaction.atomic
-def fold_cancel(fold_id: int, *, by: User) -> SubmissionFold:
-    """End a fold that is not finished: queued it is never started, running it is stopped.
-
-    A fold that was cancelled before is answered as it is.
-
-    Raises
-    ------
-    NotFound
-        If there is no such fold.
-    Conflict
-        If it is finished.
-    """
-    fold = _locked(fold_id)
-    if fold.outcome == Outcome.CANCELLED:
-        return fold
-    log = f"{fold.log_messages}Cancelled by {by.get_username()}."
-    if not SubmissionFold.objects.fail([fold.pk], Outcome.CANCELLED, log):
-        raise Conflict(f"the fold {fold_id} is finished: {fold.state}")
-    transaction.on_commit(lambda: dispatch.cancel(fold.task_id))
-    fold.refresh_from_db()
-    return fold
-
-
-@transaction.atomic
-def fold_retrain(fold_id: int) -> SubmissionFold:
-    """Train a fold anew, with the files that its submission has; an unfinished run of it is cancelled.
-
-    Raises
-    ------
-    NotFound
-        If there is no such fold.
-    Conflict
-        If its data set was deleted, or is not split.
-    """
-    fold = _locked(fold_id)
-    raw_data = fold.databoard_s.raw_data if fold.databoard_s else None
-    if raw_data is None:
-        raise Conflict(f"the data set of the fold {fold_id} was deleted")
-    _check_split(raw_data, (_indices("train_is", fold.train_is), _indices("test_is", fold.test_is)))
-    _start_anew(fold)
-    transaction.on_commit(lambda: release_folds([fold_id]))
-    fold.refresh_from_db()
-    return fold
-
-
-@transaction.atomic
-def fold_raise_priority(fold_id: int, *, by: User) -> SubmissionFold:
-    """Have a fold that waits taken before those of low priority; it is sent once more, to the queue H.
-
-    A fold of high priority is answered as it is.
-
-    Raises
-    ------
-    NotFound
-        If there is no such fold.
-    Conflict
-        If it runs already or is finished.
-    """
-    fold = _locked(fold_id)
-    if fold.priority == Priority.HIGH:
-        return fold
-    if not SubmissionFold.objects.raise_priority(fold_id):
-        what = f"is finished: {fold.state}" if fold.state in FINAL_STATES else "runs already"
-        raise Conflict(f"the fold {fold_id} {what}")
-    logger.info("the priority of the fold %s is raised by %s", fold_id, by.get_username())
-    transaction.on_commit(lambda: release_folds([fold_id]))
-    fold.refresh_from_db()
-    return fold
-
-
-def _locked(fold_id: int) -> SubmissionFold:
-    fold = SubmissionFold.objects.select_for_update(of=("self",)).filter(pk=fold_id).first()
-    if fold is None:
-        raise NotFound(f"there is no fold {fold_id}")
-    return fold
-
-
-def _start_anew(fold: SubmissionFold) -> None:
+def start_anew(fold: SubmissionFold) -> None:
     """Give a fold a fresh task; the former one is cancelled after commit."""
     former_task = fold.task_id
     SubmissionFold.objects.start_anew(fold.pk, task_id=dispatch.new_task_id())
@@ -297,7 +238,7 @@ def _restart_others(submission: Submission, fold: SubmissionFold) -> None:
     """Unfinished folds of a replaced submission start anew: the older code is never run for its id again."""
     others = list(SubmissionFold.objects.filter(databoard_s=submission).unfinished().exclude(pk=fold.pk))
     for other in others:
-        _start_anew(other)
+        start_anew(other)
     transaction.on_commit(lambda: release_folds([other.pk for other in others]), robust=True)
 
 

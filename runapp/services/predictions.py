@@ -1,24 +1,25 @@
-"""Handing predictions out: each caller of ``testpredictions/new/`` gets folds that no other got."""
+"""Handing predictions out: ``testpredictions/new/`` gives each fold once, to who posted it."""
 
 from collections.abc import Sequence
 
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from runapp.contract import FINAL_STATES, State
 from runapp.models import SubmissionFold
 
 
-def predictions_of(fold_ids: Sequence[int]) -> list[SubmissionFold]:
-    """The folds among ``fold_ids`` that exist, by id; the finished ones are no longer new."""
-    folds = list(SubmissionFold.objects.filter(pk__in=fold_ids).defer("train_is", "test_is"))
+def predictions_of(fold_ids: Sequence[int], *, by: User) -> list[SubmissionFold]:
+    """The folds among ``fold_ids`` that the caller sees, by id; their own finished ones are no longer new."""
+    folds = list(SubmissionFold.objects.visible_to(by).filter(pk__in=fold_ids).defer("train_is", "test_is"))
     # Only what this answer shows as finished: a fold that finishes meanwhile stays new.
-    _mark_handed_out([fold for fold in folds if fold.state in FINAL_STATES])
+    _mark_handed_out([fold for fold in folds if fold.state in FINAL_STATES], by)
     return folds
 
 
 @transaction.atomic
-def predictions_new(*, raw_data_id: int | None, errors: bool, ack: bool) -> list[SubmissionFold]:
-    """Finished folds that were not handed out before, by id.
+def predictions_new(*, by: User, raw_data_id: int | None, errors: bool, ack: bool) -> list[SubmissionFold]:
+    """The caller's own finished folds that were not handed out before, by id.
 
     Parameters
     ----------
@@ -31,7 +32,8 @@ def predictions_new(*, raw_data_id: int | None, errors: bool, ack: bool) -> list
         by asking for the folds by their ids.
     """
     states = [State.TESTED, State.ERROR] if errors else [State.TESTED]
-    folds = SubmissionFold.objects.filter(new=True, state__in=states).defer("train_is", "test_is")
+    folds = SubmissionFold.objects.handed_out_to(by).filter(new=True, state__in=states)
+    folds = folds.defer("train_is", "test_is")
     if raw_data_id is not None:
         folds = folds.filter(databoard_s__raw_data_id=raw_data_id)
     if ack:
@@ -41,12 +43,15 @@ def predictions_new(*, raw_data_id: int | None, errors: bool, ack: bool) -> list
         )
     answer = list(folds)
     if ack:
-        _mark_handed_out(answer)
+        _mark_handed_out(answer, by)
     return answer
 
 
-def _mark_handed_out(folds: Sequence[SubmissionFold]) -> None:
+def _mark_handed_out(folds: Sequence[SubmissionFold], by: User) -> None:
+    """Those among the folds whose results wait for this caller are no longer new."""
     # By task: a fold that was started anew meanwhile is new again.
-    SubmissionFold.objects.filter(task_id__in=[fold.task_id for fold in folds]).update(new=False)
+    own = SubmissionFold.objects.handed_out_to(by).filter(task_id__in=[fold.task_id for fold in folds])
+    own_ids = set(own.values_list("pk", flat=True))
+    own.update(new=False)
     for fold in folds:
-        fold.new = False
+        fold.new = fold.new and fold.pk not in own_ids

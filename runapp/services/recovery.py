@@ -37,6 +37,13 @@ def recover() -> None:
         if not dispatch.send_split(raw_data):
             break
     release_folds()
+    ask_for_scores()
+
+
+def ask_for_scores() -> None:
+    """Have the master's worker score what is finished and describe what is split, if there is anything."""
+    if RawData.objects.to_describe().exists() or SubmissionFold.objects.to_score().exists():
+        dispatch.send_scoring()
 
 
 def watch() -> tuple[float, float]:

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from runapp.content import content_hash
 from runapp.errors import InvalidInput
 from runapp.models import RawData, Submission
+from runapp.models.submission import NO_SCORES
 from runapp.services.files import remove_folder, write_folder
 
 
@@ -38,6 +39,8 @@ def submission_row(
     submission.owner = owner
     submission.files_hash = digest
     submission.files_path = f"{submission_id}/{digest}"
+    for name, value in NO_SCORES.items():
+        setattr(submission, name, value)
     submission.save(force_insert=former is None, force_update=former is not None)
     return submission
 

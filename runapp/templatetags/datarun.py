@@ -58,6 +58,12 @@ def words(name: str) -> str:
 
 
 @register.filter
+def score(value: float) -> str:
+    """A score to four significant digits."""
+    return f"{value:.4g}"
+
+
+@register.filter
 def memory(kb: float | None) -> str:
     """An amount of memory, given in kB."""
     if not kb:

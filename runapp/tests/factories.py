@@ -65,16 +65,23 @@ def _with_role(user: User, role: Role | None) -> User:
     return user
 
 
+def caller() -> User | None:
+    """The account that most tests call by, ``ada``; what they make is hers unless they say otherwise."""
+    return User.objects.filter(username="ada").first()
+
+
 def make_raw_data(split_state: SplitState = SplitState.DONE, **fields: Any) -> RawData:
-    """A data set of 6 training and 3 test rows, split unless ``split_state`` says otherwise."""
+    """A data set of 6 training and 3 test rows, split and described unless ``split_state`` says otherwise."""
     name = fields.pop("name", f"iris{next(_ids)}")
     values: dict[str, Any] = {
+        "owner": caller(),
         "files_path": f"{name[:50]}-0", "workflow_elements": "classifier", "target_column": "species",
         "split_state": split_state, "split_log": "the split's own error" if split_state == "ERROR" else "",
         "split_task_id": "" if split_state == "NONE" else new_task_id(),
     }  # fmt: skip
     if split_state == SplitState.DONE:
         values |= {"n_train_rows": N_TRAIN_ROWS, "n_test_rows": N_TEST_ROWS}
+    values["described_split"] = values["split_task_id"]
     return RawData.objects.create(name=name, **values | fields)
 
 
@@ -93,19 +100,24 @@ def make_submission(raw_data: RawData | None = None, **fields: Any) -> Submissio
     digest = content_hash({"classifier.py": CLASSIFIER})
     values = {
         "databoard_s_id": number, "files_path": f"{number}/{digest}", "files_hash": digest,
-        "raw_data": raw_data or make_raw_data(),
+        "raw_data": raw_data or make_raw_data(), "owner": fields.get("owner", caller()),
     }  # fmt: skip
     return Submission.objects.create(**values | fields)
 
 
 def make_fold(submission: Submission | None = None, **fields: Any) -> SubmissionFold:
-    """A fold in ``state`` (TODO unless given), with predictions and an outcome where that has them."""
+    """A fold in ``state`` (TODO unless given), with predictions and an outcome where that has them.
+
+    A new submission belongs to whom the fold belongs to.
+    """
+    owner = fields.pop("owner", caller())
     values: dict[str, Any] = {
+        "owner": owner,
         "databoard_sf_id": next(_ids), "task_id": new_task_id(),
         "train_is": encoded_indices([0, 1, 2]), "test_is": encoded_indices([3, 4]),
     }  # fmt: skip
     if "databoard_s" not in fields:
-        values["databoard_s"] = submission or make_submission()
+        values["databoard_s"] = submission or make_submission(owner=owner)
     if fields.get("state") == State.TESTED:
         values |= {"outcome": Outcome.OK, **predictions()}
     elif fields.get("state") == State.ERROR:

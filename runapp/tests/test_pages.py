@@ -36,7 +36,7 @@ def rows() -> dict[str, int]:
 
 @pytest.fixture
 def member(client: Client) -> Client:
-    client.force_login(User.objects.create(username="ada"))
+    client.force_login(factories.make_account("ada"))
     return client
 
 

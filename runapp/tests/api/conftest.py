@@ -59,5 +59,6 @@ class Caller:
 
 @pytest.fixture
 def api(db: None, django_capture_on_commit_callbacks: Commit) -> Caller:
-    user = User.objects.create(username="ada")  # without a password, whose hash takes its time
+    user = factories.make_account("ada")
+    user.get_all_permissions()  # kept by this object, which all requests of the test are made with
     return Caller(user, django_capture_on_commit_callbacks)

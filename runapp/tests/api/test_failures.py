@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db import InterfaceError, OperationalError, connection
 from rest_framework.test import APIClient
 
@@ -104,7 +103,7 @@ def test_a_script_that_cannot_be_read_is_the_disks_fault(
 def committing_api() -> APIClient:
     """A caller whose requests really commit."""
     client = APIClient()
-    client.force_authenticate(User.objects.create(username="ada"))
+    client.force_authenticate(factories.make_account("ada"))
     return client
 
 

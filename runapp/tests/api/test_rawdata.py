@@ -13,7 +13,7 @@ from runapp.tests.api.conftest import Caller
 FIELDS = {
     "id", "name", "files_path", "workflow_elements", "target_column", "custom", "owner", "created_at",
     "split_state", "split_task_id", "split_log", "held_out_test", "random_state", "n_train_rows",
-    "n_test_rows", *DATA_SET_LIMITS,
+    "n_test_rows", "scorer", "ranking", *DATA_SET_LIMITS,
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ Submit = Callable[..., SubmissionFold]
 
 @pytest.fixture
 def owner(db: None) -> User:
-    return User.objects.create(username="ada")
+    return factories.make_account("ada")
 
 
 @pytest.fixture

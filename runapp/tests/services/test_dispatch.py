@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from celery import Celery
-from django.contrib.auth.models import User
 from django.db import OperationalError as DatabaseOperationalError, transaction
 from kombu import Connection
 from kombu.exceptions import OperationalError
@@ -42,11 +41,11 @@ def request(raw_data: RawData) -> FoldRequest:
 
 @pytest.mark.django_db(transaction=True)
 def test_nothing_is_sent_before_the_commit(sent_tasks: list[SentTask]) -> None:
-    user = User.objects.create(username="ada")
+    user = factories.make_account("ada")
 
     with transaction.atomic():
         fold_submit(request(factories.make_raw_data()), owner=user)
-        split_ask(raw_data=factories.make_raw_data(), held_out_test=0.5, random_state=1)
+        split_ask(raw_data=factories.make_raw_data(), held_out_test=0.5, random_state=1, by=user)
         assert sent_tasks == []
 
     assert len(sent_tasks) == 2
@@ -54,12 +53,12 @@ def test_nothing_is_sent_before_the_commit(sent_tasks: list[SentTask]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_nothing_is_sent_of_what_is_rolled_back(sent_tasks: list[SentTask]) -> None:
-    user = User.objects.create(username="ada")
+    user = factories.make_account("ada")
     raw_data = factories.make_raw_data()
 
     with transaction.atomic():
         fold_submit(request(raw_data), owner=user)
-        split_ask(raw_data=raw_data, held_out_test=0.5, random_state=1)
+        split_ask(raw_data=raw_data, held_out_test=0.5, random_state=1, by=user)
         transaction.set_rollback(True)
 
     assert sent_tasks == []
@@ -91,10 +90,11 @@ def test_while_the_broker_is_away_a_split_waits_and_the_sweep_sends_it(
     monkeypatch: pytest.MonkeyPatch,
     sent_tasks: list[SentTask],
 ) -> None:
+    user = factories.make_account("ada")
     raw_data = factories.make_raw_data(SplitState.NONE)
     with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
         patch.setattr(app, "send_task", broker_is_away)
-        task_id = split_ask(raw_data=raw_data, held_out_test=0.5, random_state=1)
+        task_id = split_ask(raw_data=raw_data, held_out_test=0.5, random_state=1, by=user)
     assert RawData.objects.get().split_sent_at is None
 
     recover()
@@ -190,7 +190,7 @@ def test_a_message_comes_out_of_the_broker_as_it_went_in(
 @pytest.mark.django_db(transaction=True)
 def test_limits_of_the_data_set_travel_with_its_folds(sent_tasks: list[SentTask]) -> None:
     raw_data = factories.make_raw_data(max_fold_seconds=7, max_processes=3)
-    fold_submit(request(raw_data), owner=User.objects.create(username="ada"))
+    fold_submit(request(raw_data), owner=factories.make_account("ada"))
 
     [sent] = sent_tasks
     task = FoldTask.from_message(json.loads(json.dumps(sent.message)))

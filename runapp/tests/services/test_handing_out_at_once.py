@@ -42,16 +42,21 @@ def at_once(act: Callable[[int], Result]) -> list[Result]:
 
 
 @pytest.fixture
-def tested_folds() -> set[int]:
+def user() -> User:
+    return factories.make_account("ada")
+
+
+@pytest.fixture
+def tested_folds(user: User) -> set[int]:
     submission = factories.make_submission()
     return {factories.make_fold(submission, state=State.TESTED).pk for _ in range(N_FOLDS)}
 
 
-def test_callers_at_the_same_moment_never_get_the_same_fold(tested_folds: set[int]) -> None:
+def test_callers_at_the_same_moment_never_get_the_same_fold(user: User, tested_folds: set[int]) -> None:
     def ask(_: int) -> list[int]:
         folds: list[SubmissionFold] = []
         for _attempt in range(3):
-            folds += predictions_new(raw_data_id=None, errors=False, ack=True)
+            folds += predictions_new(by=user, raw_data_id=None, errors=False, ack=True)
         return [fold.pk for fold in folds]
 
     handed_out = [number for answer in at_once(ask) for number in answer]
@@ -60,13 +65,13 @@ def test_callers_at_the_same_moment_never_get_the_same_fold(tested_folds: set[in
 
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite has one writer at a time")
-def test_a_caller_passes_over_what_another_one_is_being_given(tested_folds: set[int]) -> None:
+def test_a_caller_passes_over_what_another_one_is_being_given(user: User, tested_folds: set[int]) -> None:
     given, asked = threading.Event(), threading.Event()
 
     def hold(_: int) -> list[int]:
         try:
             with transaction.atomic():
-                folds = predictions_new(raw_data_id=None, errors=False, ack=True)
+                folds = predictions_new(by=user, raw_data_id=None, errors=False, ack=True)
                 given.set()
                 assert asked.wait(30)
             return [fold.pk for fold in folds]
@@ -76,7 +81,7 @@ def test_a_caller_passes_over_what_another_one_is_being_given(tested_folds: set[
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(hold, 0)
         assert given.wait(30)
-        second = predictions_new(raw_data_id=None, errors=False, ack=True)
+        second = predictions_new(by=user, raw_data_id=None, errors=False, ack=True)
         asked.set()
         assert set(first.result(30)) == tested_folds
 
@@ -96,9 +101,9 @@ def test_savers_at_the_same_moment_write_each_outcome_once(exchange: Exchange) -
 
 @pytest.mark.parametrize("same_fold", [True, False])
 def test_one_submission_posted_at_the_same_moment_is_there_once(
-    sent_tasks: list[SentTask], same_fold: bool
+    user: User, sent_tasks: list[SentTask], same_fold: bool
 ) -> None:
-    raw_data, user = factories.make_raw_data(), User.objects.create(username="ada")
+    raw_data = factories.make_raw_data()
     rows = factories.encoded_indices([0])
 
     def post(number: int) -> bool:
