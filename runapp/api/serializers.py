@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from runapp.contract import DATA_SET_LIMITS, Priority
-from runapp.models import PRIORITY_CHOICES, Ranking, RawData, Submission, SubmissionFold
+from runapp.models import Ranking, RawData, Submission, SubmissionFold
 from runapp.models.submission import SCORE_FIELDS
 from runapp.models.submission_fold import NO_FOLD_SCORES
 
@@ -250,7 +250,7 @@ class SubmissionFoldCreateSerializer(serializers.Serializer[Any]):
     databoard_s_id = _id_field(help_text="id of the submission, chosen by the caller")
     train_is = serializers.CharField(help_text="training indices: base64(zlib(little-endian int64))")
     test_is = serializers.CharField(help_text="test indices, encoded likewise")
-    priority = serializers.ChoiceField(choices=PRIORITY_CHOICES, default=Priority.LOW.value)
+    priority = serializers.ChoiceField(choices=[p.value for p in Priority], default=Priority.LOW.value)
     raw_data = _id_field(
         required=False, allow_null=True, help_text="the data set, where the submission is new"
     )
@@ -262,12 +262,6 @@ class SubmissionFoldCreateSerializer(serializers.Serializer[Any]):
         max_length=100,
         help_text="comma-separated: submission_fold trains a known fold anew, submission replaces its files",
     )
-
-
-class PrioritySerializer(serializers.Serializer[Any]):
-    """The queue that a fold is to wait in."""
-
-    priority = serializers.ChoiceField(choices=PRIORITY_CHOICES)
 
 
 class PredictionListSerializer(serializers.Serializer[Any]):

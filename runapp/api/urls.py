@@ -16,11 +16,6 @@ urlpatterns = [
         views.SubmissionFoldRetrain.as_view(),
         name="submissionfold-retrain",
     ),
-    path(
-        "submissionfold/<int:pk>/priority/",
-        views.SubmissionFoldPriority.as_view(),
-        name="submissionfold-priority",
-    ),
     path("submissionfold-light/", views.SubmissionFoldLightList.as_view(), name="submissionfold-light"),
     path("runners/", views.RunnerList.as_view(), name="runners"),
     path("testpredictions/list/", views.GetTestPredictionList.as_view(), name="testpredictions-list"),

@@ -17,7 +17,6 @@ from runapp.api.serializers import (
     PredictionListSerializer,
     PredictionNewSerializer,
     PredictionSerializer,
-    PrioritySerializer,
     RawDataCreateSerializer,
     RawDataSerializer,
     RunnerSerializer,
@@ -31,7 +30,7 @@ from runapp.contract import Priority
 from runapp.errors import InvalidInput
 from runapp.models import RawData, SubmissionFold
 from runapp.services.data import custom_split_ask, raw_data_create, split_ask
-from runapp.services.fold_changes import fold_cancel, fold_prioritize, fold_retrain
+from runapp.services.fold_changes import fold_cancel, fold_retrain
 from runapp.services.folds import FoldRequest, fold_submit, force_parse
 from runapp.services.predictions import predictions_new, predictions_of
 from runapp.services.runners import known_runners
@@ -39,7 +38,6 @@ from runapp.services.runners import known_runners
 _INVALID = OpenApiResponse(description="a field is wrong: its name and why")
 _UNSPLIT = OpenApiResponse(description="the data set was never split, or its split failed")
 _UNKNOWN = OpenApiResponse(description="there is no such fold that you may see")
-_STARTED = OpenApiResponse(description="the fold was started")
 _FINISHED = OpenApiResponse(description="the fold is finished")
 _TOO_LARGE = OpenApiResponse(description="more bytes than the server accepts")
 
@@ -174,21 +172,6 @@ class SubmissionFoldRetrain(APIView):
     def post(self, request: Request, pk: int) -> Response:
         """Train a fold anew with the files its submission has. Its former results are dropped."""
         fold = fold_retrain(pk, by=_user(request))
-        fold.refresh_from_db()
-        return Response(SubmissionFoldSerializer(fold).data)
-
-
-class SubmissionFoldPriority(APIView):
-    """Have a fold wait in another queue."""
-
-    @extend_schema(
-        request=PrioritySerializer,
-        responses={200: SubmissionFoldSerializer, 400: _INVALID, 404: _UNKNOWN, 409: _STARTED},
-    )
-    def post(self, request: Request, pk: int) -> Response:
-        """Have a fold that was not started wait in the queue of another priority: `H` or `L`."""
-        priority = Priority(_validated(PrioritySerializer, request)["priority"])
-        fold = fold_prioritize(pk, priority, by=_user(request))
         fold.refresh_from_db()
         return Response(SubmissionFoldSerializer(fold).data)
 

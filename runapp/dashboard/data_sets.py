@@ -124,7 +124,7 @@ def _distribution(data: RawData) -> list[_Label]:
     names = target.get("classes") or [f"{low:.4g} to {high:.4g}" for low, high in itertools.pairwise(edges)]
     n_train, n_test = (sum(target[part]) or 1 for part in ("train", "test"))
     shares_of_all = [n / n_train for n in target["train"]] + [n / n_test for n in target["test"]]
-    scale = BAR_UNITS / max(shares_of_all, default=1.0)
+    scale = BAR_UNITS / (max(shares_of_all, default=0.0) or 1.0)
 
     def part(n: int, n_all: int) -> _Part:
         return _Part(n, 100 * n / n_all, round(scale * n / n_all, 1))

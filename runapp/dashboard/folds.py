@@ -9,14 +9,14 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from runapp.contract import FINAL_STATES, Priority, State
 from runapp.dashboard import timeline
 from runapp.dashboard.requests import user_of
 from runapp.errors import DatarunError
 from runapp.models import Submission, SubmissionFold
-from runapp.services.fold_changes import fold_cancel, fold_prioritize, fold_retrain
+from runapp.services.fold_changes import fold_cancel, fold_raise_priority, fold_retrain
 
 #: Folds of one submission that one request changes at most; whoever has more asks again.
 MAX_AT_ONCE = 500
@@ -53,7 +53,7 @@ ACTIONS = {
         (State.ERROR,),
     ),
     "priority": Action(
-        lambda pk, user: fold_prioritize(pk, Priority.HIGH, by=user),
+        lambda pk, user: fold_raise_priority(pk, by=user),
         "It is taken before all folds of low priority.",
         "Raise priority",
         "sent to the queue of high priority",
@@ -102,6 +102,7 @@ def _may_open(fold: SubmissionFold, user: User) -> bool:
 
 
 @login_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def fold_action(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Ask whether something is to be done with a fold (GET), or do it (POST)."""
     action, user = _action(name), user_of(request)
@@ -119,6 +120,7 @@ def fold_action(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 
 
 @login_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def submission_action(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """Ask whether something is to be done with all folds of a submission that it suits (GET), or do it."""
     action, user = _action(name), user_of(request)

@@ -191,11 +191,6 @@ class SubmissionFoldQuerySet(models.QuerySet["SubmissionFold"]):
             .update(state=State.ERROR, outcome=outcome, log_messages=log_messages, saved_at=timezone.now())
         )
 
-    def queue_anew(self, fold_id: int, *, priority: Priority, task_id: str) -> bool:
-        """TODO and not started -> TODO to be sent to another queue, with a fresh task."""
-        waiting = self.filter(pk=fold_id, state=State.TODO, started_at=None)
-        return waiting.update(priority=priority, task_id=task_id, sent_at=None) == 1
-
     def start_anew(self, fold_id: int, *, task_id: str) -> None:
         """Any state -> TODO with a fresh task: nothing that the former task still brings is accepted."""
         self.filter(pk=fold_id).update(

@@ -1,13 +1,17 @@
 """What is done to a fold that is there: cancel it, train it anew, have it wait less."""
 
+import logging
+
 from django.contrib.auth.models import User
 from django.db import transaction
 
 from runapp import dispatch
-from runapp.contract import Outcome, Priority
+from runapp.contract import FINAL_STATES, Outcome, Priority
 from runapp.errors import Conflict, Forbidden, NotFound
 from runapp.models import SubmissionFold
 from runapp.services.folds import check_split, fold_indices, release_folds, start_anew
+
+logger = logging.getLogger(__name__)
 
 
 @transaction.atomic
@@ -57,25 +61,28 @@ def fold_retrain(fold_id: int, *, by: User) -> SubmissionFold:
 
 
 @transaction.atomic
-def fold_prioritize(fold_id: int, priority: Priority, *, by: User) -> SubmissionFold:
-    """Have a fold that was not started wait in the queue of another priority.
+def fold_raise_priority(fold_id: int, *, by: User) -> SubmissionFold:
+    """Have a fold that waits taken before those of low priority; it is sent once more, to the queue H.
+
+    A fold of high priority is answered as it is.
 
     Raises
     ------
     NotFound, Forbidden
         If there is no such fold that ``by`` may see, or change.
     Conflict
-        If it was started: it waits no longer.
+        If it runs already or is finished.
     """
     fold = _locked(fold_id, by)
-    if fold.priority == priority:
+    if fold.priority == Priority.HIGH:
         return fold
-    # A message cannot be taken out of a queue: the fold gets a new one, and the old one counts no more.
-    if not SubmissionFold.objects.queue_anew(fold_id, priority=priority, task_id=dispatch.new_task_id()):
-        raise Conflict(f"the fold {fold_id} was started, so it waits no longer")
-    transaction.on_commit(lambda: dispatch.cancel(fold.task_id), robust=True)
+    if not SubmissionFold.objects.raise_priority(fold_id):
+        what = f"is finished: {fold.state}" if fold.state in FINAL_STATES else "runs already"
+        raise Conflict(f"the fold {fold_id} {what}")
+    logger.info("the priority of the fold %s is raised by %s", fold_id, by.get_username())
     transaction.on_commit(lambda: release_folds([fold_id]))
-    return SubmissionFold.objects.get(pk=fold_id)
+    fold.refresh_from_db()
+    return fold
 
 
 def _locked(fold_id: int, by: User) -> SubmissionFold:

@@ -52,15 +52,15 @@ def _long(amount: int) -> str:
 
 
 @register.filter
-def words(name: str) -> str:
-    """A name of ours as words."""
-    return name.replace("_", " ")
-
-
-@register.filter
 def score(value: float) -> str:
     """A score to four significant digits."""
     return f"{value:.4g}"
+
+
+@register.filter
+def words(name: str) -> str:
+    """A name of ours as words."""
+    return name.replace("_", " ")
 
 
 @register.filter

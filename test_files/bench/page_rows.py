@@ -17,6 +17,7 @@ from runapp.dispatch import new_task_id
 from runapp.encodings import encode_indices, encode_predictions
 from runapp.models import RawData, Submission, SubmissionFold
 from runapp.models.rights import Role
+from runapp.models.submission import SCORE_FIELDS
 from runapp.services.accounts import role_give
 from runapp.services.submissions import submission_files_write
 
@@ -80,7 +81,8 @@ class PageRows:
         shown = submissions[0].pk
         folds = SubmissionFold.objects.filter(databoard_s=shown)
         self.paths = [
-            "/", "/runners/", "/submissions/", "/submissions/?folds=failed", "/submissions/?folds=unfinished",
+            "/", "/runners/", "/data-sets/", f"/data-sets/{submissions[0].raw_data_id}/",
+            f"/data-sets/{submissions[0].raw_data_id}/ranking/?by=bagged_validation_score", "/submissions/", "/submissions/?folds=failed", "/submissions/?folds=unfinished",
             "/submissions/?owner=submitter", f"/submissions/{shown}/",
             *(f"/folds/{fold}/" for fold in folds.order_by("-state").values_list("pk", flat=True)[:2]),
         ]  # fmt: skip
@@ -93,7 +95,7 @@ class PageRows:
             RawData.objects.create(
                 name=f"data set {i}", files_path=f"bench{i}", split_state=SplitState.DONE, n_train_rows=120,
                 n_test_rows=120, workflow_elements="classifier", target_column="species",
-                split_task_id=new_task_id(), owner=self.organizer if i == 0 else None,
+                split_task_id=new_task_id(), owner=self.organizer if i == 0 else None, scorer="accuracy",
             )
             for i in range(_N_DATA_SETS)
         ]  # fmt: skip
@@ -103,7 +105,8 @@ class PageRows:
             Submission(
                 databoard_s_id=1 + i, raw_data=data_sets[i % _N_DATA_SETS], owner=next(owners),
                 files_hash=digest, files_path=f"{1 + i}/{digest}",
-                created_at=self._ago(_DAYS * 86_400 * (1 - i / n_submissions)),
+                created_at=self._ago(_DAYS * 86_400 * (1 - i / n_submissions)), n_scored_folds=90,
+                **{name: self._random.random() for name in SCORE_FIELDS},
             )
             for i in range(n_submissions)
         )  # fmt: skip
@@ -156,7 +159,8 @@ class PageRows:
             reached = dict.fromkeys(("trained_at", "validated_at", "tested_at"))
             return values | reached | {"outcome": self._random.choice(_FAILURES), "log_messages": _TRACEBACK}
         return values | {
-            "outcome": Outcome.OK, "validation_time": tested, "test_time": tested, "test_cpu_time": tested,
+            "validation_score": self._random.random(), "test_score": self._random.random(),
+            "scored_with": "accuracy", "outcome": Outcome.OK, "validation_time": tested, "test_time": tested, "test_cpu_time": tested,
             "test_memory": 90_000 + 40_000 * self._random.random(), "log_messages": "epoch 1: 0.71\n" * 20,
             "full_train_predictions": self._predictions, "full_train_predictions_shape": [120, 3],
             "test_predictions": self._predictions, "test_predictions_shape": [120, 3],

@@ -15,14 +15,15 @@ root            staff
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from runapp.tests import factories
 
 DATA_ID, FOLD_ID = 550055, 770077
+#: What stands for the words in paths.
+NAMES = {"name": "cancel", "part": "test", "kind": "npy"}
 
-Answers = Mapping[str, int]
+Answers = dict[str, int]
 
 ACCOUNTS = ("anne", "bob", "otto", "observer", "nobody", "olga", "root")
 #: Who sees anne's submission and fold, who may change them, and who is told what only an organizer may know.
@@ -36,6 +37,9 @@ ANYBODY: Answers = MEMBERS | {"anonymous": 200}
 #: Anne's own: to others it is not there.
 SEEN: Answers = dict.fromkeys(ACCOUNTS, 404) | dict.fromkeys(SEERS, 200)
 CHANGED: Answers = SEEN | {"observer": 403}
+#: A page that asks whether to change it, and what follows once that is answered.
+CONFIRMED: Answers = dict.fromkeys(ACCOUNTS, 404) | dict.fromkeys(CHANGERS, 200)
+LED_BACK: Answers = CONFIRMED | dict.fromkeys(CHANGERS, 302)
 #: The data set: everybody knows that it is there.
 ORGANIZED: Answers = dict.fromkeys(ACCOUNTS, 403) | dict.fromkeys(ORGANIZERS, 200)
 STAFF: Answers = dict.fromkeys(ACCOUNTS, 403) | {"root": 204}
@@ -81,15 +85,40 @@ _RAW_DATA = {
     "split/": (Door("post", ORGANIZED, _SPLIT, ORGANIZERS),),
     # It is not a custom one.
     "customsplit/": (Door("post", ORGANIZED | dict.fromkeys(ORGANIZERS, 400), {"raw_data_id": DATA_ID}),),
+    "<int:pk>/": (Door("patch", ORGANIZED, {"scorer": "f1_macro"}, ORGANIZERS),),
+    "<int:pk>/ranking/": look(MEMBERS),
+    "<int:pk>/scores/": look(MEMBERS),
 }
 
 DOORS: dict[str, tuple[Door, ...]] = {
     "": look(MEMBERS),
+    "runners/": look(MEMBERS),
+    "submissions/": look(MEMBERS),
+    "submissions/<int:pk>/": look(SEEN),
+    "submissions/<int:pk>/<str:name>/": (
+        *look(CONFIRMED),
+        Door("post", LED_BACK),  # of finished folds there is none to cancel
+    ),
+    "folds/<int:pk>/": look(SEEN),
+    "folds/<int:pk>/<str:name>/": (*look(CONFIRMED), Door("post", LED_BACK)),
+    "folds/<int:pk>/<str:part>-predictions.<str:kind>": look(SEEN),
     "account/": (
         *look(MEMBERS),
         Door("post", MEMBERS, {"what": "make"}),
         Door("post", MEMBERS, {"what": "revoke"}),
     ),
+    "data-sets/": look(MEMBERS),
+    "data-sets/<int:pk>/": look(MEMBERS),
+    "data-sets/<int:pk>/settings/": (
+        *look(dict.fromkeys(ACCOUNTS, 404) | dict.fromkeys(ORGANIZERS, 200)),
+        Door(
+            "post",
+            dict.fromkeys(ACCOUNTS, 404) | dict.fromkeys(ORGANIZERS, 302),
+            {"scorer": "f1_macro", "ranking": "test"},
+            ORGANIZERS,
+        ),
+    ),
+    "data-sets/<int:pk>/ranking/": look(MEMBERS),
     "docs/": look(MEMBERS),
     "schema/": look(MEMBERS),
     "healthz": look(ANYBODY),
@@ -123,9 +152,6 @@ DOORS: dict[str, tuple[Door, ...]] = {
     # It is finished.
     "runapp/submissionfold/<int:pk>/cancel/": (Door("post", CHANGED | dict.fromkeys(CHANGERS, 409)),),
     "runapp/submissionfold/<int:pk>/retrain/": (Door("post", CHANGED, changed_by=CHANGERS),),
-    "runapp/submissionfold/<int:pk>/priority/": (
-        Door("post", CHANGED | dict.fromkeys(CHANGERS, 409), {"priority": "H"}),
-    ),
     "runapp/submissionfold-light/": look(MEMBERS),
     "runapp/testpredictions/list/": (
         # Only the poster's asking counts as handing out.

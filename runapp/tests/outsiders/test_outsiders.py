@@ -17,7 +17,7 @@ from runapp.models import RawData, Submission, SubmissionFold
 from runapp.models.rights import Role
 from runapp.services import health
 from runapp.tests import factories
-from runapp.tests.outsiders.doors import ACCOUNTS, DATA_ID, DOORS, FOLD_ID, ORGANIZERS, SEERS, Door
+from runapp.tests.outsiders.doors import ACCOUNTS, DATA_ID, DOORS, FOLD_ID, NAMES, ORGANIZERS, SEERS, Door
 
 METHODS = ("get", "post", "put", "patch", "delete")
 ANNES, OLGAS = "known to anne alone", "known to olga alone"
@@ -42,9 +42,11 @@ OTHERS = [route for route in ROUTES if not route.startswith("admin/")]
 
 def address(route: str) -> str:
     """A route's path for anne's submission and fold, or olga's data set."""
-    path = re.sub(r"\^?\(\?P<\w+>([\w.]*)[^)]*\)(/?)\$", r"\1\2", route).replace(".", "")
+    path = re.sub(r"\^?\(\?P<\w+>(\w*)[^)]*\)(/?)\$", r"\1\2", route)
+    for name, value in NAMES.items():
+        path = path.replace(f"<str:{name}>", value)
     start, *rest = re.split(r"<[^>]+>", path)
-    number = DATA_ID if "data/" in start else FOLD_ID
+    number = DATA_ID if "data/" in start or "data-sets/" in start else FOLD_ID
     return "/" + str(number).join([start, *rest])
 
 
@@ -65,7 +67,9 @@ def people(db: None) -> dict[str, Client]:
         clients[name] = Client()
         clients[name].force_login(account)
     anne, olga = (User.objects.get(username=name) for name in ("anne", "olga"))
-    raw_data = factories.make_raw_data(id=DATA_ID, owner=olga, files_path=OLGAS, split_log=OLGAS)
+    raw_data = factories.make_raw_data(
+        id=DATA_ID, owner=olga, files_path=OLGAS, split_log=OLGAS, scorer="accuracy"
+    )
     submission = factories.make_submission(raw_data, databoard_s_id=FOLD_ID, owner=anne)
     factories.make_fold(
         submission, databoard_sf_id=FOLD_ID, owner=anne, state=State.TESTED, log_messages=ANNES

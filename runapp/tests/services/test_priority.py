@@ -11,7 +11,7 @@ from runapp import dispatch
 from runapp.contract import Priority, State
 from runapp.errors import Conflict, NotFound
 from runapp.models import SubmissionFold
-from runapp.services.fold_changes import fold_prioritize
+from runapp.services.fold_changes import fold_raise_priority
 from runapp.services.folds import release_folds
 from runapp.tests import factories
 from runapp.tests.conftest import SentTask
@@ -21,7 +21,7 @@ from runapp.tests.conftest import SentTask
 def raised(owner: User, django_capture_on_commit_callbacks: Any) -> Any:
     def raise_priority(fold: SubmissionFold) -> SubmissionFold:
         with django_capture_on_commit_callbacks(execute=True):
-            fold_prioritize(fold.pk, Priority.HIGH, by=owner)
+            fold_raise_priority(fold.pk, by=owner)
         fold.refresh_from_db()
         return fold
 
@@ -91,7 +91,7 @@ def test_a_fold_that_no_longer_waits_is_left_alone(
     fold = factories.make_fold(**fields)
 
     with pytest.raises(Conflict, match=reason):
-        fold_prioritize(fold.pk, Priority.HIGH, by=owner)
+        fold_raise_priority(fold.pk, by=owner)
 
     fold.refresh_from_db()
     assert fold.priority == Priority.LOW
@@ -100,4 +100,4 @@ def test_a_fold_that_no_longer_waits_is_left_alone(
 
 def test_there_is_nothing_to_raise_of_an_unknown_fold(owner: User) -> None:
     with pytest.raises(NotFound):
-        fold_prioritize(404, Priority.HIGH, by=owner)
+        fold_raise_priority(404, by=owner)
