@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from datarun import __version__
 from runapp.environment import BASE_DIR, Environment
@@ -67,6 +69,23 @@ def _databases() -> dict[str, Any]:
     }
 
 
+def _counters() -> dict[str, Any]:
+    """Where failed log-ins and posts are counted.
+
+    With a Redis in it, where all processes of the web server count together; the database would pay a
+    write, and a lock on one row, for each post. Without one each process counts for itself, so that a
+    limit is as many times higher as there are processes.
+    """
+    url = ENVIRONMENT.counters_url
+    if url is None:
+        return {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "counters"}
+    # A Redis that is away must not hold up a post: runapp.services.counters does without it.
+    options = {"socket_timeout": 0.5, "retry": Retry(NoBackoff(), 0)}
+    if not url.startswith("unix:"):
+        options["socket_connect_timeout"] = 0.5
+    return {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": url, "OPTIONS": options}
+
+
 SECRET_KEY = _secret_key()
 DEBUG = False
 _named_hosts = (host.strip() for host in _variables.get("DR_ALLOWED_HOSTS", "").split(","))
@@ -77,6 +96,7 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     #: Digests of verified passwords; see runapp.api.authentication.
     "verified": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "verified"},
+    "counters": _counters(),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -84,6 +104,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MAX_BODY_BYTES = ENVIRONMENT.integer("DR_MAX_BODY_MB", 128) * 2**20
 MAX_DECOMPRESSED_BYTES = ENVIRONMENT.integer("DR_MAX_DECOMPRESSED_MB", 512) * 2**20
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+#: After how many failed log-ins to one account within five minutes it must wait, and how often an account
+#: may post in an hour: several times what the web server can take from one caller at a time.
+MAX_LOGIN_FAILURES = ENVIRONMENT.integer("DR_MAX_LOGIN_FAILURES", 10)
+MAX_POSTS_PER_HOUR = ENVIRONMENT.integer("DR_MAX_POSTS_PER_HOUR", 200_000)
 
 #: Networks whose callers may read /readyz and /metrics.
 METRICS_ALLOW = ENVIRONMENT.networks("DR_METRICS_ALLOW", "127.0.0.0/8, ::1/128")
@@ -115,6 +140,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "runapp.api.exceptions.TooManyRequestsMiddleware",
 ]
 ROOT_URLCONF = "datarun.urls"
 WSGI_APPLICATION = "datarun.wsgi.application"
@@ -137,6 +163,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
+AUTHENTICATION_BACKENDS = ["runapp.api.login.LimitedLogins"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "overview"
 
@@ -147,6 +174,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["runapp.api.throttles.PostThrottle"],
     "DEFAULT_PARSER_CLASSES": ["runapp.api.parsers.JSONParser", "rest_framework.parsers.FormParser"],
     # Escaped: an error that quotes half a surrogate pair of the request could not be encoded.
     "UNICODE_JSON": False,
@@ -173,7 +201,6 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "runapp.models.STATE_CHOICES",
-        "PriorityEnum": "runapp.models.PRIORITY_CHOICES",
         "SplitStateEnum": "runapp.models.SPLIT_STATE_CHOICES",
         "RankingEnum": "runapp.models.Ranking",
     },

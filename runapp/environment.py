@@ -184,6 +184,20 @@ class Environment:
             result_url=f"{_REDIS_RESULTS}+redis://:{quote(password, safe='')}@{host}:{redis_port}/0",
         )
 
+    @property
+    def counters_url(self) -> str | None:
+        """Address of the Redis that the web server's processes count in together; None without a Redis.
+
+        Beside Celery's messages and results, in a database of its own.
+        """
+        if self.broker_kind == "redis":
+            return f"unix://{self.redis_socket}?db=2"
+        if self.broker_kind == "files":
+            return None
+        _, password = self._broker_credentials()
+        port = self.integer("DR_REDIS_PORT", 6379)
+        return f"redis://:{quote(password, safe='')}@{self.master_host}:{port}/2"
+
     def _broker_credentials(self) -> tuple[str, str]:
         values = self.variables
         if "DR_BROKER_USER" in values and "DR_BROKER_PASSWORD" in values:

@@ -1,6 +1,7 @@
 """Where errors become answers: JSON, one shape, no traceback."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -61,6 +62,23 @@ def _detail(error: Exception, data: Any) -> dict[str, Any]:
         return {"detail": "You may not do this.", "code": "permission_denied"}
     code = error.get_codes() if isinstance(error, exceptions.APIException) else "error"
     return {"detail": str(data["detail"]), "code": code}
+
+
+class TooManyRequestsMiddleware:
+    """Answers the log-in pages' callers who have to wait; the API's views answer theirs themselves."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, TooManyRequests):
+            return None
+        answer = render(request, "429.html", {"reason": exception.message}, status=429)
+        answer.headers["Retry-After"] = str(exception.wait_seconds)
+        return answer
 
 
 def _is_api(request: HttpRequest) -> bool:

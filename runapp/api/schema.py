@@ -13,9 +13,10 @@ _ERRORS = {
     "406": "answers are JSON only",
     "413": "more bytes than the server accepts",
     "415": "bodies are JSON or forms only",
+    "429": "too many failed log-ins or posts; the header Retry-After says how many seconds to wait",
     "503": "the database or the shared disk cannot be used at the moment; nothing was written",
 }
-_OF_ALL = ("401", "403", "406", "503")
+_OF_ALL = ("401", "403", "406", "429", "503")
 _OF_BODIES = ("400", "413", "415")
 _OF_PARAMETERS = ("400", "404")
 

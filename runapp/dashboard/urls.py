@@ -3,6 +3,7 @@
 from django.urls import path
 
 from runapp.dashboard import data_sets, folds, submissions
+from runapp.dashboard.account import account
 from runapp.dashboard.data_set_settings import data_set_settings
 from runapp.dashboard.overview import overview
 from runapp.dashboard.predictions import predictions_file
@@ -11,6 +12,7 @@ from runapp.dashboard.runner_list import runner_list
 
 urlpatterns = [
     path("", overview, name="overview"),
+    path("account/", account, name="account"),
     path("runners/", runner_list, name="runner-list"),
     path("data-sets/", data_sets.data_set_list, name="data-sets"),
     path("data-sets/<int:pk>/", data_sets.data_set_page, name="data-set"),

@@ -1,7 +1,8 @@
-"""Accounts: what they are for."""
+"""Accounts: what they may do, and their tokens."""
 
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
+from rest_framework.authtoken.models import Token
 
 from runapp.errors import Forbidden
 from runapp.models.rights import PERMISSIONS, Person, Role, may
@@ -27,3 +28,15 @@ def role_give(user: User, role: Role) -> None:
             Permission.objects.filter(content_type__app_label="runapp", codename__in=codenames)
         )
     user.groups.add(group)
+
+
+@transaction.atomic
+def token_make(user: User) -> str:
+    """Give somebody a new token, which stands for name and password; the former one is refused now."""
+    token_revoke(user)
+    return str(Token.objects.create(user=user).key)
+
+
+def token_revoke(user: User) -> None:
+    """Refuse the token of somebody, if there is one."""
+    Token.objects.filter(user=user).delete()

@@ -37,6 +37,13 @@ def environment(settings: Settings, tmp_path: Path) -> Iterator[Environment]:
     dispatch.exchange.cache_clear()
 
 
+@pytest.fixture(autouse=True)
+def nothing_counted(settings: Settings, tmp_path: Path) -> None:
+    """Counts of log-ins and posts that only this test adds to."""
+    own = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": str(tmp_path)}
+    settings.CACHES = settings.CACHES | {"counters": own}
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
     """SQLite in a file, as datarun uses it: one in memory has locks of its own."""

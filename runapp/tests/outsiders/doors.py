@@ -105,7 +105,7 @@ DOORS: dict[str, tuple[Door, ...]] = {
     "account/": (
         *look(MEMBERS),
         Door("post", MEMBERS, {"what": "make"}),
-        Door("post", MEMBERS, {"what": "revoke"}),
+        Door("post", dict.fromkeys(ACCOUNTS, 302), {"what": "revoke"}),
     ),
     "data-sets/": look(MEMBERS),
     "data-sets/<int:pk>/": look(MEMBERS),

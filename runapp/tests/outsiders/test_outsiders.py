@@ -147,7 +147,7 @@ def test_nobody_sees_or_does_what_is_not_theirs(people: dict[str, Client], route
 def test_the_admin_pages_are_for_staff(people: dict[str, Client], route: str) -> None:
     without_staff = {who: client for who, client in people.items() if who != "root"}
 
-    found = list(problems(without_staff, route, [Door(method, {}) for method in METHODS]))
+    found = list(problems(without_staff, route, [Door("get", {}), Door("post", {})]))
 
     assert not found, "\n".join(found)
 
