@@ -21,9 +21,13 @@ _obtain_token = ObtainAuthToken.as_view(
 # Its script is a file of its own, so that the page runs under a policy without 'unsafe-inline'.
 _docs = SpectacularSwaggerSplitView.as_view(url_name="schema", template_name="docs.html")
 
+_icon = RedirectView.as_view(
+    url=f"{settings.STATIC_URL}runapp/icon.svg", http_method_names=["get", "head", "options"]
+)
+
 urlpatterns = [
     # Browsers ask for it where a page names no other, as the admin pages do.
-    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}runapp/icon.svg"), name="favicon"),
+    path("favicon.ico", _icon, name="favicon"),
     path("", include("runapp.dashboard.urls")),
     path("runapp/", include("runapp.api.urls")),
     path("api-auth/login/", LoginView.as_view(template_name="login.html"), name="login"),

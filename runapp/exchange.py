@@ -4,6 +4,7 @@ Everything lies in one folder next to the submissions (``Environment.exchange_fo
 
     outcomes/<task_id>.json    written once by a runner, read and removed by the master
     marks/<task_id>.json       a running task's lease and sign of life, rewritten by its runner
+    outputs/<task_id>          the end of what a running fold has printed, while it prints
     cancelled/<task_id>        written by the master: this task must not run (any more)
     runners/<runner>.json      what each runner says of itself, rewritten every few seconds
     drained/<host>             written by the master: runners of this host take no tasks
@@ -30,6 +31,8 @@ from runapp.errors import InvalidMessage
 MAX_OUTCOME_BYTES = 1 << 30
 #: A mark is a few hundred bytes; of a larger file no more than this is read.
 MAX_MARK_BYTES = 1 << 16
+#: Of what a running fold prints no more is written or read.
+MAX_OUTPUT_BYTES = 16 * 1024
 
 _RUNNER_NAME = re.compile(r"[A-Za-z0-9_@%+-][A-Za-z0-9_.@%+-]{0,199}")
 _TASK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -83,6 +86,17 @@ def _file_name(name: str) -> str:
     return name
 
 
+def _plain(task_id: str) -> str:
+    """A task id comes from the broker or a file name: it must never lead out of the folder."""
+    if not _TASK_ID.fullmatch(task_id):
+        raise InvalidMessage(f"{task_id[:60]!r} is not a task id")
+    return task_id
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
 class Exchange:
     """The exchange folder. Its methods raise ``OSError`` where the shared disk is gone, full or read-only."""
 
@@ -94,10 +108,8 @@ class Exchange:
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _place(self, kind: str, task_id: str, suffix: str = "") -> Path:
-        # A task id comes from the broker or a file name: it must never lead out of the folder.
-        if not _TASK_ID.fullmatch(task_id):
-            raise InvalidMessage(f"{task_id[:60]!r} is not a task id")
-        return self._folder(kind) / f"{task_id}{suffix}"
+        name = f"{_plain(task_id)}{suffix}"
+        return self._folder(kind) / name
 
     def _folder(self, kind: str) -> Path:
         # Only `make` makes the exchange folder itself: where the shared disk is gone, what is written in
@@ -209,6 +221,25 @@ class Exchange:
 
     def remove_mark(self, task_id: str) -> None:
         self._place("marks", task_id, ".json").unlink(missing_ok=True)
+
+    # What running folds print
+
+    def write_output(self, task_id: str, text: str) -> None:
+        """Show the end of what a running task has printed."""
+        content = text.encode("utf-8", "replace")[-MAX_OUTPUT_BYTES:]
+        write_atomically(self._place("outputs", task_id), content, durable=False)
+
+    def read_output(self, task_id: str) -> str:
+        """The end of what a running task has printed, as a stranger's text; empty where there is nothing."""
+        path = self.folder / "outputs" / _plain(task_id)
+        try:
+            with open(path, "rb", opener=_no_link) as stream:
+                return stream.read(MAX_OUTPUT_BYTES).decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def remove_output(self, task_id: str) -> None:
+        self._place("outputs", task_id).unlink(missing_ok=True)
 
     # The clock of the disk
 

@@ -1,6 +1,7 @@
 """The page of one fold, its log while it runs, and what may be done with it."""
 
 import dataclasses
+import datetime
 from collections.abc import Callable
 
 from django.contrib import messages
@@ -11,7 +12,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from runapp.contract import FINAL_STATES, Priority, State
+from runapp import dispatch
+from runapp.contract import FINAL_STATES, FoldMark, Priority, State
 from runapp.dashboard import timeline
 from runapp.dashboard.requests import user_of
 from runapp.errors import DatarunError
@@ -76,6 +78,8 @@ def fold_page(request: HttpRequest, pk: int) -> HttpResponse:
     user = user_of(request)
     folds = SubmissionFold.objects.visible_to(user).without_large_columns()
     fold = get_object_or_404(folds.select_related("databoard_s__raw_data", "owner"), pk=pk)
+    if fold.state not in FINAL_STATES:
+        _show_progress(fold)
     now = timezone.now()
     is_finished = fold.state in FINAL_STATES
     context = {
@@ -86,13 +90,37 @@ def fold_page(request: HttpRequest, pk: int) -> HttpResponse:
         "parts": timeline.parts(fold, now, scale_seconds=timeline.total_seconds(fold, now)),
         "steps": timeline.steps(fold),
         "timeline_key": timeline.KEY,
-        "log": fold.log_messages[-MAX_LOG_CHARS:],
+        "log": _log(fold),
         "log_is_cut": len(fold.log_messages) > MAX_LOG_CHARS,
         "is_finished": is_finished,
         "waits": fold.state == State.TODO and fold.started_at is None,
         "is_low": fold.priority == Priority.LOW,
     }
     return render(request, "dashboard/fold.html", context)
+
+
+def _show_progress(fold: SubmissionFold) -> None:
+    """Have an unfinished fold say what its runner says now, and the database learns at the next sweep."""
+    try:
+        mark = dispatch.exchange().read_mark(fold.task_id)
+    except OSError:
+        return  # the overview says that the disk is gone
+    if not isinstance(mark, FoldMark) or mark.state in FINAL_STATES:
+        return
+    fold.state, fold.runner, fold.attempts = mark.state.value, mark.runner, mark.attempt
+    for name in ("started_at", "trained_at", "validated_at"):
+        seconds = getattr(mark, name)
+        at = None if seconds is None else datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
+        setattr(fold, name, at)
+
+
+def _log(fold: SubmissionFold) -> str:
+    """The end of a fold's log; of one that is not finished, with what it prints."""
+    said = fold.log_messages[-MAX_LOG_CHARS:]
+    if fold.state in FINAL_STATES:
+        return said
+    printed = dispatch.exchange().read_output(fold.task_id)
+    return f"{said}{printed}" if printed else said
 
 
 def _may_open(fold: SubmissionFold, user: User) -> bool:

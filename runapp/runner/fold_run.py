@@ -59,7 +59,11 @@ class FoldRun:
         """Run the fold; whatever becomes of it is an outcome."""
         try:
             report = self._launcher.run_fold(
-                self._job(), self._limits, on_stage=self._on_stage, is_cancelled=self._lease.must_stop
+                self._job(),
+                self._limits,
+                on_stage=self._on_stage,
+                is_cancelled=self._lease.must_stop,
+                on_output=self._lease.show_output,
             )
         except SoftTimeLimitExceeded:
             words = "stopped by the worker before the runner's own limit"

@@ -21,8 +21,14 @@ CANCEL_POLL_SECONDS = 0.2
 
 #: Called with TRAINED and VALIDATED when the fold gets there, and the seconds since the epoch.
 OnStage = Callable[[State, float], None]
+#: Called with the end of what a fold has printed, about once a second while it prints.
+OnOutput = Callable[[str], None]
 #: Whether the fold or split must stop now.
 IsCancelled = Callable[[], bool]
+
+
+def nobody_reads(_: str) -> None:
+    """An ``OnOutput`` for folds at which nobody looks while they run."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,7 +140,13 @@ class Launcher(Protocol):
         """Level of isolation at which the folds run; ``none`` for a process like any other."""
 
     def run_fold(
-        self, job: FoldJob, limits: Limits, *, on_stage: OnStage, is_cancelled: IsCancelled
+        self,
+        job: FoldJob,
+        limits: Limits,
+        *,
+        on_stage: OnStage,
+        is_cancelled: IsCancelled,
+        on_output: OnOutput = nobody_reads,
     ) -> FoldReport: ...
 
     def run_split(self, job: SplitJob, limits: Limits, *, is_cancelled: IsCancelled) -> SplitReport: ...

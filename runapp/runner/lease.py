@@ -45,6 +45,7 @@ class Lease(Generic[MarkT]):
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._heart = threading.Thread(target=self._beat, name="lease", daemon=True)
+        self._has_output = False
         #: Whether the master gave the task to another process meanwhile.
         self.lost = False
 
@@ -69,6 +70,16 @@ class Lease(Generic[MarkT]):
             self.mark = dataclasses.replace(self.mark, **changes)
             self._renew()
 
+    def show_output(self, text: str) -> None:
+        """Put the end of what the task has printed beside its mark, for people who look; it goes with it."""
+        try:
+            if not self.lost:
+                self._exchange.write_output(self.mark.task_id, text)
+                self._has_output = True
+        except OSError as error:
+            # Nobody but them needs it.
+            logger.info("what task %s prints cannot be shown: %s", self.mark.task_id, error)
+
     def must_stop(self) -> bool:
         """Whether the task was cancelled, or the master gave it to another process."""
         try:
@@ -83,6 +94,9 @@ class Lease(Generic[MarkT]):
             self._over.set()
             if not self._is_anothers():
                 self._exchange.remove_mark(self.mark.task_id)
+                # A task that printed nothing costs the disk nothing here.
+                if self._has_output:
+                    self._exchange.remove_output(self.mark.task_id)
 
     def _beat(self) -> None:
         while not self._over.wait(self._renewal_seconds):

@@ -19,10 +19,17 @@ class OutputTail:
         del self._tail[: -self._kept_bytes]
 
     @property
+    def n_bytes(self) -> int:
+        """How many bytes were printed in all."""
+        return self._n_bytes
+
+    @property
     def overflowed(self) -> bool:
         return self._n_bytes > self._max_bytes
 
-    def text(self) -> str:
-        text = self._tail.decode(errors="replace")
-        cut = self._n_bytes - len(self._tail)
+    def text(self, *, max_bytes: int | None = None) -> str:
+        """The end of what was printed, at most ``max_bytes`` of what is kept of it."""
+        end = self._tail if max_bytes is None else self._tail[-max_bytes:]
+        text = end.decode(errors="replace")
+        cut = self._n_bytes - len(end)
         return f"[{cut} bytes before this are not kept]\n{text}" if cut else text

@@ -11,7 +11,18 @@ from collections.abc import Iterator
 
 from runapp.environment import BASE_DIR
 from runapp.parent_death import die_with_parent
-from runapp.runner.job import FoldJob, FoldReport, IsCancelled, Limits, OnStage, SplitJob, SplitReport
+from runapp.runner.job import (
+    FoldJob,
+    FoldReport,
+    IsCancelled,
+    Limits,
+    OnOutput,
+    OnStage,
+    SplitJob,
+    SplitReport,
+    nobody_reads,
+)  # fmt: skip
+from runapp.runner.participant_log import compose_log
 from runapp.runner.process_tree import ProcessTree
 from runapp.runner.report import fold_report, split_report
 from runapp.runner.request import encode_request
@@ -29,18 +40,30 @@ class FreshProcess:
     isolation = "none"
 
     def run_fold(
-        self, job: FoldJob, limits: Limits, *, on_stage: OnStage, is_cancelled: IsCancelled
+        self,
+        job: FoldJob,
+        limits: Limits,
+        *,
+        on_stage: OnStage,
+        is_cancelled: IsCancelled,
+        on_output: OnOutput = nobody_reads,
     ) -> FoldReport:
         """As ``Launcher``."""
         with scratch() as folders:
+            hidden = (folders.submission, folders.work, folders.root, job.data_folder)
             folders.copy_submission(job.submission_folder)
             inside = dataclasses.replace(job, submission_folder=folders.submission)
             with _started(encode_request(inside, limits), folders) as child:
                 measures = StageMeasures(child.tree, on_stage)
                 reader = ResultReader((job.n_train_rows, job.n_test_rows))
-                supervision = child.supervision(reader, limits, measures, is_cancelled)
+                supervision = child.supervision(
+                    reader,
+                    limits,
+                    measures,
+                    is_cancelled,
+                    lambda text: on_output(compose_log("", text, hidden)),
+                )
                 ending = supervision.watch()
-        hidden = (folders.submission, folders.work, folders.root, job.data_folder)
         return fold_report(job, ending, supervision.printed(), measures, hidden)
 
     def run_split(self, job: SplitJob, limits: Limits, *, is_cancelled: IsCancelled) -> SplitReport:
@@ -66,6 +89,7 @@ class _Child:
         limits: Limits,
         measures: StageMeasures,
         is_cancelled: IsCancelled,
+        on_output: OnOutput = nobody_reads,
     ) -> Supervision:
         return Supervision(
             self.tree,
@@ -76,6 +100,7 @@ class _Child:
             limits=limits,
             measures=measures,
             is_cancelled=is_cancelled,
+            on_output=on_output,
         )
 
 

@@ -7,7 +7,7 @@ import signal
 import time
 
 from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome
-from runapp.runner.job import CANCEL_POLL_SECONDS, IsCancelled, Limits
+from runapp.runner.job import CANCEL_POLL_SECONDS, IsCancelled, Limits, OnOutput, nobody_reads
 from runapp.runner.output_tail import OutputTail
 from runapp.runner.result_stream import (
     STAGE_TAKEN,
@@ -26,6 +26,9 @@ Ending = Failed | FoldDone | SplitDone
 _CHUNK_BYTES = 256 * 1024
 _MEMORY_POLL_SECONDS = 0.05
 _KB_PER_GB = 1024 * 1024
+#: What a fold prints is handed on while it runs so often at most, and so much of its end.
+_TELLING_SECONDS = 1.0
+LIVE_OUTPUT_BYTES = 8 * 1024
 
 
 class Supervision:
@@ -45,6 +48,7 @@ class Supervision:
         limits: Limits,
         measures: StageMeasures,
         is_cancelled: IsCancelled,
+        on_output: OnOutput = nobody_reads,
     ) -> None:
         self._tree = tree
         self._pid = pid
@@ -53,10 +57,13 @@ class Supervision:
         self._limits = limits
         self._measures = measures
         self._is_cancelled = is_cancelled
+        self._on_output = on_output
+        self._n_bytes_told = 0
         self._tail = OutputTail(kept_bytes=limits.output_kept_bytes, max_bytes=limits.output_max_bytes)
         now = time.monotonic()
         self._deadline = now + limits.wall_seconds
         self._next_memory_poll = self._next_cancel_poll = now
+        self._next_telling = now + _TELLING_SECONDS
 
     def watch(self) -> Ending:
         """Return how the run ended; its processes are gone then."""
@@ -90,8 +97,18 @@ class Supervision:
                     return ending
             if (ending := self._passed_limit()) is not None:
                 return ending
+            if self._tail.n_bytes != self._n_bytes_told:
+                self._tell_output()
             if process_descriptor in ready:
                 return self._last_words() or self._ended_without_result()
+
+    def _tell_output(self) -> None:
+        """Hand on what was printed meanwhile, unless that was done a moment ago."""
+        now = time.monotonic()
+        if now >= self._next_telling:
+            self._next_telling = now + _TELLING_SECONDS
+            self._n_bytes_told = self._tail.n_bytes
+            self._on_output(self._tail.text(max_bytes=LIVE_OUTPUT_BYTES))
 
     def _take(self, chunk: bytes) -> Ending | None:
         try:

@@ -45,11 +45,12 @@ def _candidates() -> Iterator[tuple[Path, float]]:
     yield from ((path, REJECTED_SECONDS) for path in _inside(exchange / "rejected"))
     yield from ((path, CANCELLED_SECONDS) for path in _inside(exchange / "cancelled"))
     yield from ((path, UNUSED_SECONDS) for path in _inside(exchange / "runners"))
-    for folder in ("outcomes", "marks", "indices"):
+    for folder in ("outcomes", "marks", "indices", "outputs"):
         for path in _inside(exchange / folder):
             if path.name.startswith("."):  # half-written by a process that was killed
                 yield path, UNUSED_SECONDS
     yield from _unused(_inside(exchange / "indices"), _is_unfinished)
+    yield from _unused(_inside(exchange / "outputs"), _is_unfinished)
     # An empty database is more likely a wrong one than one whose every data set was deleted.
     if RawData.objects.exists():
         yield from _unused(_submission_versions(), _is_submission)

@@ -113,6 +113,7 @@ def _end_lease(task_id: str, renewed_at: float, silent_seconds: float) -> bool:
         return False  # renewed meanwhile, or ended by another
     changed = found[0] is not None and _start_was_lost(found[0], silent_seconds)
     exchange.remove_mark(task_id)
+    exchange.remove_output(task_id)
     return changed
 
 

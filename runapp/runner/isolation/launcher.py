@@ -28,9 +28,11 @@ from runapp.runner.job import (
     IsCancelled,
     Limits,
     Measures,
+    OnOutput,
     OnStage,
     SplitJob,
     SplitReport,
+    nobody_reads,
 )  # fmt: skip
 from runapp.runner.request import encode_request
 
@@ -88,7 +90,13 @@ class IsolatedProcess:
         self.isolation = isolation
 
     def run_fold(
-        self, job: FoldJob, limits: Limits, *, on_stage: OnStage, is_cancelled: IsCancelled
+        self,
+        job: FoldJob,
+        limits: Limits,
+        *,
+        on_stage: OnStage,
+        is_cancelled: IsCancelled,
+        on_output: OnOutput = nobody_reads,
     ) -> FoldReport:
         """As ``Launcher``."""
         try:
@@ -104,7 +112,7 @@ class IsolatedProcess:
             return FoldReport(outcome=Outcome.DATA_ERROR, log_messages=error.message)
         try:
             with self._server.fold_connection() as connection:
-                header, blobs = _converse(connection, request, on_stage, is_cancelled)
+                header, blobs = _converse(connection, request, on_stage, is_cancelled, on_output)
         finally:
             for descriptor in request.descriptors:
                 os.close(descriptor)
@@ -163,7 +171,11 @@ def _data_file_kb(folder: Path) -> int:
 
 
 def _converse(
-    connection: socket.socket, request: _Request, on_stage: OnStage, is_cancelled: IsCancelled
+    connection: socket.socket,
+    request: _Request,
+    on_stage: OnStage,
+    is_cancelled: IsCancelled,
+    on_output: OnOutput = nobody_reads,
 ) -> tuple[dict[str, Any], list[bytearray]]:
     """Send a request and wait for its report; leaving the connection ends whatever it started.
 
@@ -185,9 +197,12 @@ def _converse(
         header, blobs, _ = wire.receive(connection, max_blob_bytes=_MAX_REPORT_BYTES)
         if "refused" in header:
             raise OSError(header["refused"])
-        if "stage" not in header:
+        if "printed" in header:
+            on_output(str(header["printed"]))
+        elif "stage" in header:
+            on_stage(State(header["stage"]), header["at"])
+        else:
             return header, blobs
-        on_stage(State(header["stage"]), header["at"])
     raise OSError("the fold's supervisor does not report")
 
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from runapp.runner.isolation import inside, lockdown, places, wire
 from runapp.runner.isolation.tree import NamespaceTree
-from runapp.runner.job import FoldJob, Limits, SplitJob
+from runapp.runner.job import FoldJob, Limits, OnOutput, SplitJob, nobody_reads
+from runapp.runner.participant_log import compose_log
 from runapp.runner.report import fold_report, split_report
 from runapp.runner.request import decode_request
 from runapp.runner.result_stream import ResultReader
@@ -69,6 +70,7 @@ def serve(connection: socket.socket, system_call_filter: bytes) -> None:
             limits=limits,
             measures=measures,
             is_cancelled=lambda: _is_closed(connection),
+            on_output=_teller(connection) if request.header["work"] == wire.FOLD else nobody_reads,
         )
         ending = supervision.watch()
     finally:
@@ -151,6 +153,17 @@ def _tell(connection: socket.socket, header: dict[str, Any], blobs: Sequence[Any
         wire.send(connection, header, blobs)
     except (BrokenPipeError, ConnectionResetError):
         return
+
+
+def _teller(connection: socket.socket) -> OnOutput:
+    """Tells the runner what the fold prints; one that does not listen at the moment is not waited for."""
+
+    def tell(text: str) -> None:
+        _, writable, _ = select.select([], [connection], [], 0)
+        if writable:
+            _tell(connection, {"printed": compose_log("", text, places.HIDDEN)})
+
+    return tell
 
 
 def _report(

@@ -23,6 +23,17 @@ from runapp.runner.isolation.launcher import IsolatedProcess
 from runapp.runner.isolation.prepared import PreparedDataSets
 from runapp.tests.attacks.sandbox import LIMITS, Sandbox, processes_of_folds, server_processes, write_data
 
+TALK = """
+import time
+
+class Classifier:
+    def fit(self, X, y):
+        print("epoch 1")
+        print(__file__)
+        time.sleep(60)
+
+    def predict_proba(self, X): ...
+"""
 SLEEP = """
 import time
 class Classifier:
@@ -272,3 +283,18 @@ def test_a_stopped_runner_does_not_stop_the_others(sandbox: Sandbox, tmp_path: P
     assert server_folder is not None
     with contextlib.closing(host._connected(server_folder, host.packages_fingerprint())):
         assert sandbox.run_plain().outcome is Outcome.OK
+
+
+def test_what_a_fold_prints_is_seen_while_it_runs_without_paths_of_the_machine(sandbox: Sandbox) -> None:
+    submission = sandbox.folder / "talking"
+    submission.mkdir()
+    (submission / "classifier.py").write_text(TALK)
+    seen: list[str] = []
+
+    report = sandbox.launcher.run_fold(
+        sandbox.job(submission), LIMITS, on_stage=lambda *_: None, is_cancelled=lambda: bool(seen),
+        on_output=seen.append,
+    )  # fmt: skip
+
+    assert report.outcome is Outcome.CANCELLED
+    assert seen[0].startswith("epoch 1\nclassifier.py")

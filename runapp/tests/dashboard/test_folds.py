@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from runapp import dispatch
-from runapp.contract import Outcome, Priority, State
+from runapp.contract import FoldMark, Outcome, Priority, State
 from runapp.encodings import encode_predictions
 from runapp.models import SubmissionFold
 from runapp.models.rights import Role
@@ -52,6 +52,53 @@ def test_the_page_of_a_finished_fold_asks_for_nothing_more(staff: Reader) -> Non
 
     assert "hx-trigger" not in staff.text(f"/folds/{finished.pk}/")
     assert "hx-trigger" in staff.text(f"/folds/{unfinished.pk}/")
+
+
+def test_what_a_running_fold_prints_is_shown_harmless(staff: Reader) -> None:
+    fold = factories.make_fold(sent_at=timezone.now(), started_at=timezone.now(), runner="runner@host")
+    dispatch.exchange().write_output(fold.task_id, "epoch 1\x1b[2J <script>alert(1)</script>")
+
+    page = staff.text(f"/folds/{fold.pk}/")
+
+    assert "Log so far" in page
+    assert "epoch 1 &lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_a_fold_shows_at_once_what_its_runner_says(staff: Reader) -> None:
+    fold = factories.make_fold(sent_at=timezone.now())
+    started_at = timezone.now().timestamp()
+    mark = FoldMark(
+        fold_id=fold.pk, task_id=fold.task_id, attempt=1, runner="first@host", holder="it",
+        state=State.TRAINED, started_at=started_at, trained_at=started_at + 2.0,
+    )  # fmt: skip
+    dispatch.exchange().write_mark(mark)
+
+    page = staff.text(f"/folds/{fold.pk}/")
+
+    assert 'TRAINED</span> <span class="dim">validating' in page
+    assert "first@host" in page
+    assert "Raise priority" not in page
+    fold.refresh_from_db()
+    assert fold.state == State.TODO  # a look changes nothing
+
+
+def test_a_mark_that_makes_no_sense_changes_no_page(staff: Reader) -> None:
+    fold = factories.make_fold(sent_at=timezone.now())
+    dispatch.exchange().write_output(fold.task_id, "")
+    (dispatch.exchange().folder / "marks").mkdir()
+    (dispatch.exchange().folder / "marks" / f"{fold.task_id}.json").write_text('{"kind": "fold_mark"}')
+
+    assert "queued" in staff.text(f"/folds/{fold.pk}/")
+
+
+def test_what_a_finished_fold_left_on_the_disk_is_not_shown(staff: Reader) -> None:
+    fold = factories.make_fold(state=State.TESTED, log_messages="all of it")
+    dispatch.exchange().write_output(fold.task_id, "half of it")
+
+    page = staff.text(f"/folds/{fold.pk}/")
+
+    assert "all of it" in page
+    assert "half of it" not in page
 
 
 def test_nobody_else_sees_or_changes_a_fold(own_fold: SubmissionFold, eve: Reader) -> None:

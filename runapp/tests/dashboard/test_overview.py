@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -123,7 +124,7 @@ def test_the_latest_failures_come_with_their_reason_and_without_cancelled_ones(s
 
 def test_the_last_hours_are_a_table_that_the_chart_is_drawn_from(staff: Reader) -> None:
     at = _ago(minutes=30)
-    times = {
+    times: dict[str, Any] = {
         "created_at": at - datetime.timedelta(seconds=9),
         "started_at": at - datetime.timedelta(seconds=5),
     }

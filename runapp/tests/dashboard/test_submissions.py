@@ -59,10 +59,10 @@ def test_the_list_goes_on_page_by_page_without_counting(
     assert "First page" in staff.text(path)
 
 
-def test_the_list_is_narrowed_by_data_set_state_owner_and_id(staff: Reader, ada: Reader) -> None:
+def test_the_list_is_narrowed_by_data_set_state_owner_and_id(staff: Reader, eve: Reader) -> None:
     one, other = (factories.make_raw_data() for _ in range(2))
     failed = factories.make_submission(one)
-    tested = factories.make_submission(other, owner=ada.user)
+    tested = factories.make_submission(other, owner=eve.user)
     factories.make_fold(failed, state=State.ERROR)
     factories.make_fold(tested, state=State.TESTED)
 
@@ -70,7 +70,7 @@ def test_the_list_is_narrowed_by_data_set_state_owner_and_id(staff: Reader, ada:
     assert _listed(staff.text("/submissions/", folds="failed")) == [failed.pk]
     assert _listed(staff.text("/submissions/", folds="tested")) == [tested.pk]
     assert _listed(staff.text("/submissions/", folds="unfinished")) == []
-    assert _listed(staff.text("/submissions/", owner="ada")) == [tested.pk]
+    assert _listed(staff.text("/submissions/", owner="eve")) == [tested.pk]
     assert _listed(staff.text("/submissions/", id=tested.pk)) == [tested.pk]
 
 

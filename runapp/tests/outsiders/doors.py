@@ -120,6 +120,7 @@ DOORS: dict[str, tuple[Door, ...]] = {
     ),
     "data-sets/<int:pk>/ranking/": look(MEMBERS),
     "docs/": look(MEMBERS),
+    "favicon.ico": look(dict.fromkeys(ANYBODY, 302)),
     "schema/": look(MEMBERS),
     "healthz": look(ANYBODY),
     "readyz": look(ANYBODY),  # from this machine

@@ -37,9 +37,11 @@ from runapp.runner.job import (
     IsCancelled,
     Limits,
     Measures,
+    OnOutput,
     OnStage,
     SplitJob,
     SplitReport,
+    nobody_reads,
 )
 from runapp.tests.runner.conftest import CLASSIFIER, DataSet
 
@@ -54,6 +56,7 @@ class FakeLauncher:
     def __init__(self) -> None:
         self.jobs: list[FoldJob | SplitJob] = []
         self.limits: list[Limits] = []
+        self.printed: list[str] = []
         self.during: Callable[[OnStage, IsCancelled], None] = lambda *_: None
         self.report = FoldReport(
             outcome=Outcome.OK,
@@ -68,8 +71,16 @@ class FakeLauncher:
         self.split_report = SplitReport(outcome=Outcome.OK, log_messages="", n_train_rows=7, n_test_rows=3)
 
     def run_fold(
-        self, job: FoldJob, limits: Limits, *, on_stage: OnStage, is_cancelled: IsCancelled
+        self,
+        job: FoldJob,
+        limits: Limits,
+        *,
+        on_stage: OnStage,
+        is_cancelled: IsCancelled,
+        on_output: OnOutput = nobody_reads,
     ) -> FoldReport:
+        for text in self.printed:
+            on_output(text)
         self.jobs.append(job)
         self.limits.append(limits)
         self.during(on_stage, is_cancelled)
