@@ -186,7 +186,15 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "datarun",
-    "DESCRIPTION": "Train and test machine-learning submissions on cross-validation folds.",
+    "DESCRIPTION": (
+        "Train and test machine-learning submissions on cross-validation folds.\n\n"
+        "The examples work when pasted into a terminal or into Python, and name your own data set and fold. "
+        "Make a token on the page of [your account](/account/) first, and tell your shell: "
+        "`export DATARUN_TOKEN=...`\n\n"
+        "Contents of files are `base64(zlib(bytes))`, row numbers `base64(zlib(little-endian int64))`, "
+        "predictions `base64(zlib(C-order little-endian float64))`. Every error is JSON: "
+        '`{"<field>": ["reason"]}` for a wrong field, `{"detail": "...", "code": "..."}` for the rest.'
+    ),
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
@@ -198,6 +206,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "runapp.api.schema.add_errors",
+        "runapp.api.schema.add_examples",
     ],
     "ENUM_NAME_OVERRIDES": {
         "StateEnum": "runapp.models.STATE_CHOICES",
@@ -205,6 +214,9 @@ SPECTACULAR_SETTINGS = {
         "RankingEnum": "runapp.models.Ranking",
     },
 }
+
+#: Where Flower is, to which the admin pages lead; the master's web server serves it below its own address.
+FLOWER_URL = _variables.get("DR_FLOWER_URL", "/flower/" if ENVIRONMENT.production else "")
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -3,7 +3,12 @@
 from typing import Any
 
 from drf_spectacular.authentication import BasicScheme
+from rest_framework.request import Request
 
+from runapp.api.examples import EXAMPLES, Example, Ids, code_samples
+
+#: Where ``manage.py up`` serves, for a schema that nobody asked for by a request.
+_ADDRESS = "http://127.0.0.1:8000/"
 #: Errors with their own words, for the operations that can answer with them.
 _ERRORS = {
     "400": "the request is not understood, or a field is wrong: its name and why",
@@ -59,6 +64,34 @@ def add_errors(result: dict[str, Any], **_: object) -> dict[str, Any]:
             codes.update(_OF_PARAMETERS if operation.get("parameters") else ())
             _add_responses(operation["responses"], codes)
     return result
+
+
+def add_examples(
+    result: dict[str, Any], generator: object, request: Request | None, public: bool
+) -> dict[str, Any]:
+    """Show how each operation is called, with the reader's own ids: a hook of drf-spectacular."""
+    del generator, public
+    address = request.build_absolute_uri("/") if request else _ADDRESS
+    ids = Ids.of(request.user) if request else Ids()
+    for path, operations in result["paths"].items():
+        for method, operation in operations.items():
+            samples = code_samples(method, path, address=address, ids=ids)
+            operation["x-codeSamples"] = samples
+            shown = "\n\n".join(f"**{s['label']}**\n\n```\n{s['source']}\n```" for s in samples)
+            operation["description"] = f"{operation.get('description', '')}\n\n{shown}"
+            _show_example(operation, EXAMPLES[method, path], ids)
+    return result
+
+
+def _show_example(operation: dict[str, Any], example: Example, ids: Ids) -> None:
+    if example.body and "requestBody" in operation:
+        operation["requestBody"]["content"]["application/json"]["example"] = example.body(ids)
+    status = min(code for code in operation["responses"] if code < "300")
+    operation["responses"][status]["content"]["application/json"]["example"] = example.answer
+    if "parameters" in operation:
+        for parameter in operation["parameters"]:
+            if parameter["in"] == "path":
+                parameter["example"] = ids.fold
 
 
 def _add_responses(responses: dict[str, Any], codes: set[str]) -> None:

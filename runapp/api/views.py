@@ -148,6 +148,7 @@ class SubmissionFoldDetail(generics.RetrieveAPIView[SubmissionFold]):
     """One fold."""
 
     serializer_class = SubmissionFoldSerializer
+    queryset = SubmissionFold.objects.none()  # tells the schema the name of the id
 
     def get_queryset(self) -> QuerySet[SubmissionFold]:
         return SubmissionFold.objects.visible_to(self.request.user)

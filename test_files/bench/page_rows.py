@@ -86,6 +86,15 @@ class PageRows:
             "/submissions/?owner=submitter", f"/submissions/{shown}/",
             *(f"/folds/{fold}/" for fold in folds.order_by("-state").values_list("pk", flat=True)[:2]),
         ]  # fmt: skip
+        model = "/admin/runapp/submissionfold/"
+        one = folds.values_list("pk", flat=True)[0]
+        first = RawData.objects.earliest("pk").pk
+        self.staff_paths = [
+            model, f"{model}?state__exact=ERROR&o=9", f"{model}?p=50", f"{model}?q={one}",
+            f"{model}?q=somebody", f"{model}?created_at__year={timezone.now().year}", f"{model}{one}/change/",
+            "/admin/runapp/submission/", f"/admin/runapp/submission/{shown}/change/",
+            "/admin/runapp/rawdata/", f"/admin/runapp/rawdata/{first}/delete/",
+        ]  # fmt: skip
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute("VACUUM ANALYZE")
