@@ -114,15 +114,19 @@ class Datarun:
         random_state: int = 42,
         limits: Mapping[str, int] | None = None,
         timeout_seconds: float = 600.0,
+        scorer: str = "",
     ) -> dict[str, Any]:
         """Send a data set, split it, wait for the split, and return what the server knows of it.
 
         Several files, one of them ending in ``.py``, are a custom data set: it splits itself, so that
         ``held_out_test`` and ``random_state`` are not used. ``limits`` of its folds, such as
         ``{"max_fold_seconds": 60, "max_memory_mb": 1000}``, hold where they are lower than the runner's.
+        ``scorer`` is the name of a scorer of scikit-learn by which its submissions are scored.
         """
         extra = files[1:]
         body = post_api.data_body(name, target_column, workflow_elements, files) | dict(limits or {})
+        if scorer:
+            body["scorer"] = scorer
         answer = self._server.post("rawdata/", body)
         raw_data_id = int(answer["id"])
         if extra:
@@ -260,6 +264,18 @@ class Datarun:
         if missing:
             raise DatarunClientError(f"the server has no folds {missing}")
         return [_result(answers[fold_id]) for fold_id in submission.fold_ids]
+
+    def change_data(self, raw_data_id: int, **changes: Any) -> dict[str, Any]:
+        """Change ``scorer``, ``ranking`` or limits of a data set of yours; what the server knows then."""
+        return dict(self._server.patch(f"rawdata/{raw_data_id}/", changes))
+
+    def ranking(self, raw_data_id: int) -> pd.DataFrame:
+        """A row per submission on a data set with its scores, best first; test scores where shown."""
+        return pd.DataFrame(self._server.get(f"rawdata/{raw_data_id}/ranking/"))
+
+    def scores(self, raw_data_id: int) -> pd.DataFrame:
+        """A row per fold that you may see, with its scores or the reasons why it has none."""
+        return pd.DataFrame(self._server.get(f"rawdata/{raw_data_id}/scores/"))
 
     def _folds(
         self,

@@ -83,6 +83,14 @@ class Connection:
             )
         )
 
+    def patch(self, path: str, body: dict[str, Any]) -> Any:
+        """What the server answers to changes at ``path``, below ``/runapp/``."""
+        return self.ask(
+            lambda host_url, username, password: post_api.send_request(
+                "PATCH", host_url, username, password, path, body
+            )
+        )
+
     def poll(self, condition: Callable[[], bool], timeout_seconds: float, failure: Callable[[], str]) -> None:
         """Call ``condition`` until it is true, ever less often; a server that is away is waited for, too.
 

@@ -102,6 +102,25 @@ EXAMPLES: dict[tuple[str, str], Example] = {
         _data_set, {"id": 1, "name": "flowers", "workflow_elements": "classifier", "split_state": "NONE"}
     ),
     ("get", "/runapp/rawdata/"): Example(None, [{"id": 1, "name": "flowers", "split_state": "NONE"}]),
+    ("patch", "/runapp/rawdata/{id}/"): Example(
+        lambda _: {"scorer": "accuracy", "max_fold_seconds": 60},
+        {"id": 1, "name": "flowers", "scorer": "accuracy", "ranking": "validation", "max_fold_seconds": 60},
+    ),
+    ("get", "/runapp/rawdata/{id}/ranking/"): Example(
+        None,
+        [
+            {
+                "databoard_s_id": 1,
+                "owner": "ada",
+                "n_folds": 2,
+                "n_scored_folds": 2,
+                "validation_score_mean": 0.9,
+            }
+        ],
+    ),
+    ("get", "/runapp/rawdata/{id}/scores/"): Example(
+        None, [{"databoard_sf_id": 11, "databoard_s": 1, "validation_score": 0.9, "scored_with": "accuracy"}]
+    ),
     ("post", "/runapp/rawdata/split/"): Example(
         lambda ids: {"raw_data_id": ids.data_set, "held_out_test": 0.5}, _TASK_ANSWER
     ),
@@ -130,11 +149,17 @@ EXAMPLES: dict[tuple[str, str], Example] = {
 }
 
 
+def path_id(path: str, ids: Ids) -> int:
+    """The id in an operation's path: that of a data set or of a fold."""
+    return ids.data_set if path.startswith("/runapp/rawdata/") else ids.fold
+
+
 def code_samples(method: str, path: str, *, address: str, ids: Ids) -> list[dict[str, str]]:
     """An operation as commands for a shell and for Python, which work when pasted."""
     example = EXAMPLES[method, path]
     body = example.body(ids) if example.body else None
-    url = address.rstrip("/") + path.format(id=ids.fold, databoard_sf_id=ids.fold)
+    number = path_id(path, ids)
+    url = address.rstrip("/") + path.format(id=number, databoard_sf_id=number)
     return [
         {"lang": "Shell", "label": "curl", "source": _curl(method, url, body)},
         {"lang": "Python", "label": "requests", "source": _requests(method, url, body)},
@@ -143,10 +168,10 @@ def code_samples(method: str, path: str, *, address: str, ids: Ids) -> list[dict
 
 def _curl(method: str, url: str, body: dict[str, Any] | None) -> str:
     parts = [f'curl -H "Authorization: Token ${_TOKEN}"']
+    if method == "patch" or (method == "post" and body is None):
+        parts.append(f"-X {method.upper()}")
     if body is not None:
         parts += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(json.dumps(body))}"]
-    elif method == "post":
-        parts.append("-X POST")
     return " \\\n  ".join([*parts, shlex.quote(url)])
 
 

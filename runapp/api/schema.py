@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.authentication import BasicScheme
 from rest_framework.request import Request
 
-from runapp.api.examples import EXAMPLES, Example, Ids, code_samples
+from runapp.api.examples import EXAMPLES, Example, Ids, code_samples, path_id
 
 #: Where ``manage.py up`` serves, for a schema that nobody asked for by a request.
 _ADDRESS = "http://127.0.0.1:8000/"
@@ -79,11 +79,11 @@ def add_examples(
             operation["x-codeSamples"] = samples
             shown = "\n\n".join(f"**{s['label']}**\n\n```\n{s['source']}\n```" for s in samples)
             operation["description"] = f"{operation.get('description', '')}\n\n{shown}"
-            _show_example(operation, EXAMPLES[method, path], ids)
+            _show_example(operation, EXAMPLES[method, path], ids, path_id(path, ids))
     return result
 
 
-def _show_example(operation: dict[str, Any], example: Example, ids: Ids) -> None:
+def _show_example(operation: dict[str, Any], example: Example, ids: Ids, number: int) -> None:
     if example.body and "requestBody" in operation:
         operation["requestBody"]["content"]["application/json"]["example"] = example.body(ids)
     status = min(code for code in operation["responses"] if code < "300")
@@ -91,7 +91,7 @@ def _show_example(operation: dict[str, Any], example: Example, ids: Ids) -> None
     if "parameters" in operation:
         for parameter in operation["parameters"]:
             if parameter["in"] == "path":
-                parameter["example"] = ids.fold
+                parameter["example"] = number
 
 
 def _add_responses(responses: dict[str, Any], codes: set[str]) -> None:

@@ -98,6 +98,7 @@ def submission_page(request: HttpRequest, pk: int) -> HttpResponse:
     now = timezone.now()
     summary, bar = _progress(selectors.fold_summaries([pk])[pk])
     scale = max((timeline.total_seconds(fold, now) for fold in folds), default=0.0)
+    scores_visible = RawData.objects.test_scores_visible_to(user)
     context = {
         "submission": submission,
         "summary": summary,
@@ -108,6 +109,7 @@ def submission_page(request: HttpRequest, pk: int) -> HttpResponse:
         "now": now,
         "has_unfinished": summary.n_folds > sum(summary.by_state.get(s, 0) for s in FINAL_STATES),
         "n_failed": summary.by_state.get(State.ERROR, 0),
+        "shows_test_scores": scores_visible.filter(submission=pk).exists(),
         "may_change": Submission.objects.changeable_by(user).filter(pk=pk).exists(),
         "next_query": _query(request, after=folds[-1].pk) if len(found) > _FOLDS_PER_PAGE else None,
         "first_query": _query(request, after=None) if after is not None else None,

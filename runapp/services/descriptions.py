@@ -14,7 +14,7 @@ from runapp.scoring import CannotScore, Labels, read_labels
 
 #: A chart of more is not looked at; the other classes are counted together.
 MAX_SHOWN_CLASSES = 20
-N_BINS = 20
+N_BINS = 12
 _LABEL_CHARS = 60
 MAX_SHOWN_COLUMNS = 200
 

@@ -53,8 +53,8 @@ def _long(amount: int) -> str:
 
 @register.filter
 def score(value: float) -> str:
-    """A score to four significant digits."""
-    return f"{value:.4g}"
+    """A score with four decimals, so that those in a column compare; large ones with four digits."""
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.4g}"
 
 
 @register.filter

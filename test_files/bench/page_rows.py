@@ -80,10 +80,11 @@ class PageRows:
         self._folds(n_folds, submissions)
         shown = submissions[0].pk
         folds = SubmissionFold.objects.filter(databoard_s=shown)
+        data_set = f"/data-sets/{submissions[0].raw_data_id}/"
         self.paths = [
-            "/", "/runners/", "/data-sets/", f"/data-sets/{submissions[0].raw_data_id}/",
-            f"/data-sets/{submissions[0].raw_data_id}/ranking/?by=bagged_validation_score", "/submissions/", "/submissions/?folds=failed", "/submissions/?folds=unfinished",
-            "/submissions/?owner=submitter", f"/submissions/{shown}/",
+            "/", "/runners/", "/data-sets/", data_set, f"{data_set}?page=4", f"{data_set}ranking/",
+            f"{data_set}ranking/?by=bagged_validation_score", "/submissions/", "/submissions/?folds=failed",
+            "/submissions/?folds=unfinished", "/submissions/?owner=submitter", f"/submissions/{shown}/",
             *(f"/folds/{fold}/" for fold in folds.order_by("-state").values_list("pk", flat=True)[:2]),
         ]  # fmt: skip
         model = "/admin/runapp/submissionfold/"
@@ -169,7 +170,8 @@ class PageRows:
             return values | reached | {"outcome": self._random.choice(_FAILURES), "log_messages": _TRACEBACK}
         return values | {
             "validation_score": self._random.random(), "test_score": self._random.random(),
-            "scored_with": "accuracy", "outcome": Outcome.OK, "validation_time": tested, "test_time": tested, "test_cpu_time": tested,
+            "scored_with": "accuracy", "outcome": Outcome.OK,
+            "validation_time": tested, "test_time": tested, "test_cpu_time": tested,
             "test_memory": 90_000 + 40_000 * self._random.random(), "log_messages": "epoch 1: 0.71\n" * 20,
             "full_train_predictions": self._predictions, "full_train_predictions_shape": [120, 3],
             "test_predictions": self._predictions, "test_predictions_shape": [120, 3],

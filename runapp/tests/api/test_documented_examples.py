@@ -28,7 +28,7 @@ def reader(client: Client, environment: Environment) -> Client:
     user = factories.make_account("ada")
     client.force_login(user)
     Token.objects.create(user=user, key="a" * 40)
-    raw_data = factories.make_raw_data(SplitState.DONE, n_train_rows=10, n_test_rows=10)
+    raw_data = factories.make_raw_data(SplitState.DONE, n_train_rows=10, n_test_rows=10, scorer="r2")
     custom = factories.make_raw_data(SplitState.NONE, custom=True)
     write_folder(environment.dir_data / custom.source_folder, {"specific.py": factories.SPECIFIC})
     submission = factories.make_submission(raw_data)

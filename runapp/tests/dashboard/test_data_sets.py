@@ -308,3 +308,24 @@ def test_the_settings_are_for_the_organizer(
     with factories.nothing_written():
         assert person.get(page_of(data, "settings/")).status_code == 404
         assert person.post(page_of(data, "settings/"), **settings(scorer="")).status_code == 404
+
+
+@pytest.mark.parametrize("ranking", [Ranking.VALIDATION, Ranking.TEST])
+def test_the_page_of_a_submission_shows_the_scores_of_its_folds_and_test_scores_where_shown(
+    data: RawData, olga: Reader, ada: Reader, ranking: str
+) -> None:
+    RawData.objects.update(ranking=ranking)
+    submission = Submission.objects.get(owner=ada.user)
+    submission.submissionfold_set.filter(state=State.TESTED).update(
+        validation_score=0.8125, test_score=0.6789, scored_with="accuracy"
+    )
+    submission.submissionfold_set.filter(state=State.ERROR).update(validation_note="<b>no class</b>")
+
+    own, organizers = (person.text(f"/submissions/{submission.pk}/") for person in (ada, olga))
+
+    for page in (own, organizers):
+        assert "0.8125" in page
+        assert "&lt;b&gt;no class&lt;/b&gt;" in page
+    assert "0.6789" in organizers
+    for test_score in ("0.6789", "0.4321", "0.5432"):
+        assert (test_score in own) == (ranking == Ranking.TEST)

@@ -11,6 +11,7 @@ from runapp.exchange import Exchange
 from runapp.models import SubmissionFold
 from runapp.services.folds import FoldRequest, fold_submit, force_parse
 from runapp.tests import factories
+from runapp.tests.services.scored_data import MakeData, iris_in
 
 Submit = Callable[..., SubmissionFold]
 
@@ -47,3 +48,8 @@ def submit(owner: User, django_capture_on_commit_callbacks: Any) -> Submit:
         return fold
 
     return post
+
+
+@pytest.fixture
+def iris(environment: Environment) -> MakeData:
+    return iris_in(environment)
