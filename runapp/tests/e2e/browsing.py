@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, StorageState
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, StorageState, ViewportSize
 
 from test_files.stack import Stack
 
 Scheme = Literal["light", "dark"]
 DESKTOP, PHONE = 1280, 390
-_HEIGHTS = {DESKTOP: 900, PHONE: 844}
+_WINDOWS: dict[int, ViewportSize] = {
+    DESKTOP: {"width": DESKTOP, "height": 900}, PHONE: {"width": PHONE, "height": 844},
+}  # fmt: skip
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: Nothing but this machine has an address, whatever a page asks for.
 _ARGUMENTS = (
@@ -48,6 +50,8 @@ class Browsing:
     #: The cookies of those who have logged in.
     logged_in: dict[str, StorageState]
     complaints: list[str] = dataclasses.field(default_factory=list)
+    #: A pattern of what the console may say, such as that a page is not found.
+    may_say: str = ""
 
     def open(
         self,
@@ -55,16 +59,13 @@ class Browsing:
         path: str = "/",
         *,
         scheme: Scheme = "light",
-        width: int = DESKTOP,
         may_say: str = "",
     ) -> Page:
-        """A page as ``person`` sees it, in a window of ``width`` pixels; nobody is logged in for None.
-
-        ``may_say`` is a pattern of what the console may say, such as that the page is not found.
-        """
+        """A page as ``person`` sees it, on a desk; nobody is logged in for None."""
+        self.may_say = self.may_say or may_say
         if person is not None and person not in self.logged_in:
             self.logged_in[person] = self._log_in(person)
-        page = self._page(self.logged_in[person] if person else None, scheme, width, may_say)
+        page = self._page(self.logged_in[person] if person else None, scheme)
         page.goto(path)
         return page
 
@@ -78,7 +79,7 @@ class Browsing:
         return [f"{page.url}\n{page.inner_text('body')[:2000]}" for page in pages]
 
     def _log_in(self, person: str) -> StorageState:
-        page = self._page(None, "light", DESKTOP, "")
+        page = self._page(None, "light")
         page.goto("/")
         log_in(page, person, self.passwords[person])
         page.get_by_role("heading", name="Overview").wait_for()
@@ -86,16 +87,16 @@ class Browsing:
         page.context.close()
         return state
 
-    def _page(self, state: StorageState | None, scheme: Scheme, width: int, may_say: str) -> Page:
+    def _page(self, state: StorageState | None, scheme: Scheme) -> Page:
         context = self.browser.new_context(
             base_url=self.stack.url, color_scheme=scheme, storage_state=state, reduced_motion="reduce",
-            viewport={"width": width, "height": _HEIGHTS[width]}, is_mobile=width == PHONE,
+            viewport=_WINDOWS[DESKTOP],
         )  # fmt: skip
         context.set_default_timeout(_PATIENCE_MILLISECONDS)
         page = context.new_page()
 
         def note(message: ConsoleMessage) -> None:
-            is_allowed = may_say and re.search(may_say, message.text)
+            is_allowed = self.may_say and re.search(self.may_say, message.text)
             if message.type in ("error", "warning") and not is_allowed:
                 self.complaints.append(f"{page.url} says: {message.text}")
 
@@ -114,6 +115,12 @@ def log_in(page: Page, person: str, password: str) -> None:
     page.get_by_label("User name").fill(person)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
+
+
+def look(page: Page, scheme: Scheme, width: int) -> None:
+    """Look at a page with another scheme of colours, in a window of ``width`` pixels."""
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    page.set_viewport_size(_WINDOWS[width])
 
 
 def too_wide(page: Page) -> Sequence[str]:
