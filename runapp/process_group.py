@@ -85,10 +85,12 @@ class ProcessGroup:
         self._processes[name] = process
         self._partial[name] = b""
 
-    def _pass_on_output(self) -> None:
+    def _pass_on_output(self, seconds: float = _POLL_SECONDS) -> bool:
+        """Write what the processes print within ``seconds``; tells whether there was anything to read."""
         if not self._selector.get_map():
-            time.sleep(_POLL_SECONDS)
-        for key, _ in self._selector.select(_POLL_SECONDS):
+            time.sleep(seconds)
+        ready = self._selector.select(seconds)
+        for key, _ in ready:
             name = key.data
             chunk = os.read(key.fd, 1 << 16)
             *lines, self._partial[name] = (self._partial[name] + chunk).split(b"\n")
@@ -97,6 +99,7 @@ class ProcessGroup:
                 lines = [self._partial[name]] if self._partial[name] else []
             for line in lines:
                 self._write_line(f"{name:>7} | {line.decode(errors='replace')}")
+        return bool(ready)
 
     def _stop(self) -> None:
         """End all processes: one phase after the other, the next one early when a further signal comes."""
@@ -112,6 +115,8 @@ class ProcessGroup:
                 self._pass_on_output()
                 if time.monotonic() > deadline:
                     break
+        while self._pass_on_output(0):
+            pass  # what they printed last
         self._selector.close()
 
     def _is_running(self, name: str) -> bool:

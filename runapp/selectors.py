@@ -27,19 +27,6 @@ def folds_by_state(folds: Folds) -> dict[str, int]:
     return {state.value: counted.get(state.value, 0) for state in State}
 
 
-def data_sets_with_counts() -> Sequence[RawData]:
-    """All data sets, each with ``n_submissions``, ``n_folds``, ``n_tested`` and ``n_failed``."""
-    fold = "submission__submissionfold"
-    return list(
-        RawData.objects.annotate(
-            n_submissions=Count("submission", distinct=True),
-            n_folds=Count(fold, distinct=True),
-            n_tested=Count(fold, filter=Q(**{f"{fold}__state": State.TESTED}), distinct=True),
-            n_failed=Count(fold, filter=Q(**{f"{fold}__state": State.ERROR}), distinct=True),
-        )
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class Waiting:
     """What waits for one queue: how many are to be sent, how many it has, and when the oldest was sent."""

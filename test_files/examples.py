@@ -47,7 +47,10 @@ STANDARD_EXAMPLES = (
         data_file=FOLDER / "diabetes" / "diabetes.csv",
         submission_folder=FOLDER / "diabetes" / "submissions" / "forest",
     ),
+    _iris("linear", "classifier"),
 )
+#: What benchmarks train: a fold that takes a while, and one that costs next to nothing.
+BENCH_EXAMPLES = (STANDARD_EXAMPLES[0], STANDARD_EXAMPLES[-1])
 CUSTOM_EXAMPLES = (
     Example(
         name="variable_stars_forest",

@@ -95,7 +95,7 @@ main() {
     fi
     pytest_on_sqlite
     pytest_on_services --ignore=runapp/tests/faults
-    report_coverage --fail-under=80
+    report_coverage --fail-under=90
 }
 
 main "$@"

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -31,7 +32,7 @@ class SubmissionFoldAdmin(ReadOnlyAdmin):
     list_filter = ("state", "outcome", "priority", "new", "databoard_s__raw_data")
     date_hierarchy = "created_at"
     number_lookups = ("pk", "databoard_s")
-    text_lookups = ("task_id", "runner", "owner__username__iexact")
+    text_lookups = ("task_id", "runner")
     list_select_related = ("databoard_s__raw_data", "owner")
     exclude = (*PREDICTION_FIELDS, *INDEX_FIELDS)
     readonly_fields = ("data_set", "task")
@@ -48,6 +49,15 @@ class SubmissionFoldAdmin(ReadOnlyAdmin):
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Rows are changed by the actions only, under the permission to change them."""
         return bool(request.user.has_perm("runapp.change_submissionfold"))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[SubmissionFold], search_term: str
+    ) -> tuple[QuerySet[SubmissionFold], bool]:
+        """As of all rows; the name of an account finds what it posted."""
+        owner = User.objects.filter(username__iexact=search_term.strip().replace("\0", "")).first()
+        if owner is not None:
+            return queryset.filter(owner=owner), False
+        return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="submission", ordering="databoard_s")
     def submission(self, fold: SubmissionFold) -> str | SafeString:

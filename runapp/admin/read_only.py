@@ -36,9 +36,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    list_per_page = 100
+    list_per_page = 50
     list_max_show_all = 500
-    #: Lookups that a whole number, and any other word, of the search is compared by.
+    #: Lookups that a whole number, and any other word, of the search is compared by. Where there may be
+    #: very many rows they are of columns with an index.
     number_lookups: tuple[str, ...] = ()
     text_lookups: tuple[str, ...] = ()
 
@@ -57,13 +58,12 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Rows that each word of the search fits; by columns with an index, where there may be very many."""
+        """Rows that each word of the search fits."""
         for word in smart_split(search_term.replace("\0", "")):
-            lookups = dict.fromkeys(self.text_lookups, word)
-            fits = Q(**lookups, _connector=Q.OR) if lookups else Q(pk__in=[])
-            if word.isascii() and word.isdigit() and int(word[:11]) <= _MAX_ID:
-                fits |= Q(**dict.fromkeys(self.number_lookups, int(word[:11])), _connector=Q.OR)
-            queryset = queryset.filter(fits)
+            is_number = word.isascii() and word.isdigit() and self.number_lookups
+            lookups = self.number_lookups if is_number else self.text_lookups
+            value = min(int(word[:11]), _MAX_ID) if is_number else word
+            queryset = queryset.filter(Q(**dict.fromkeys(lookups, value), _connector=Q.OR))
         return queryset, False
 
     # Django's own list names each fold that goes with a row, and its deletion loads them whole.

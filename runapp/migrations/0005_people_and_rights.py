@@ -1,5 +1,5 @@
 from django.conf import settings
-from django.db import migrations
+from django.db import migrations, models
 
 ORGANIZERS = "organizers"
 SUBMISSIONS = (("submission", "add_submission"), ("submission", "change_submission"))
@@ -55,6 +55,10 @@ class Migration(migrations.Migration):
         migrations.AlterModelOptions(
             name='rawdata',
             options={'ordering': ('id',), 'permissions': (('upload_code', 'Can upload a specific.py, which runs on the runners'), ('view_all', 'Can see all submissions and folds')), 'verbose_name': 'data set'},
+        ),
+        migrations.AddIndex(
+            model_name='submissionfold',
+            index=models.Index(fields=['created_at'], name='fold_by_posting'),
         ),
         # Going back leaves the groups: who is in them is not ours to forget.
         migrations.RunPython(make_groups, migrations.RunPython.noop),

@@ -322,6 +322,7 @@ class SubmissionFold(models.Model):
         ordering = ("databoard_sf_id",)
         indexes = (
             models.Index(fields=("state", "saved_at"), name="fold_by_state"),
+            models.Index(fields=("created_at",), name="fold_by_posting"),
             models.Index(
                 fields=("databoard_sf_id",), condition=Q(state="TODO", sent_at=None), name="fold_to_send"
             ),

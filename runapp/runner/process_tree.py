@@ -1,6 +1,6 @@
 """All the processes of one run: what they use, and their end.
 
-The process that runs folds becomes the reaper of what they leave behind, so a daemon that a
+While folds run, the process that runs them is the reaper of what they leave behind, so a daemon that a
 submission starts is adopted here, found and killed. It starts no other children while a fold runs.
 """
 
@@ -39,10 +39,9 @@ class ProcessTree:
     """
 
     def __init__(self, pid: int) -> None:
-        if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "cannot become the reaper of a fold's processes")
         self._root = pid
         with _roots_lock:
+            _set_reaper(True)
             _roots.add(pid)
         self._started = _start_ticks(pid) or 0
         self._peak_kb = 0.0
@@ -54,6 +53,7 @@ class ProcessTree:
         self.kill()
         with _roots_lock:
             _roots.discard(self._root)
+            _set_reaper(bool(_roots))
 
     def pids(self) -> list[int]:
         """Process ids of those alive or not yet reaped; parents before their children."""
@@ -119,6 +119,12 @@ class ProcessTree:
         with _roots_lock:
             candidates = [pid for pid in _children(os.getpid()) if pid not in _roots]
         return [pid for pid in candidates if (_start_ticks(pid) or 0) >= self._started]
+
+
+def _set_reaper(is_reaper: bool) -> None:
+    """Adopt what descendants leave behind, or no longer: between runs, orphans are the system's to reap."""
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, int(is_reaper), 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "cannot become the reaper of a fold's processes")
 
 
 def _children(pid: int) -> list[int]:

@@ -147,9 +147,10 @@ def _known(request: FoldRequest, owner: User) -> tuple[Submission | None, Submis
     """The rows of a request that are there already, locked, if the caller may have them changed."""
     submissions = Submission.objects.select_for_update(of=("self",)).with_is_own(owner)
     submission = submissions.filter(pk=request.submission_id).first()
-    folds = SubmissionFold.objects.select_for_update(of=("self",)).with_is_own(owner)
+    folds = SubmissionFold.objects.select_for_update(of=("self",))
     former = folds.filter(pk=request.fold_id).first()
-    if former is not None and not (request.forces_fold and former.is_own):
+    own = SubmissionFold.objects.changeable_by(owner).filter(pk=request.fold_id)
+    if former is not None and not (request.forces_fold and own.exists()):
         raise InvalidInput("databoard_sf_id", "SubmissionFold with this databoard_sf_id already exists.")
     if submission is not None and not submission.is_own:
         raise InvalidInput("databoard_s_id", "Submission with this databoard_s_id already exists.")

@@ -44,6 +44,12 @@ def _nothing() -> None:
     pass
 
 
+@pytest.fixture
+def others() -> set[psutil.Process]:
+    """Children of this process that were there before: those of other tests' runners."""
+    return set(psutil.Process().children())
+
+
 def test_each_line_says_which_process_printed_it(group: ProcessGroup, lines: list[str]) -> None:
     commands = {"web": _python("print('one'); print('no end', end='')")}
 
@@ -52,7 +58,9 @@ def test_each_line_says_which_process_printed_it(group: ProcessGroup, lines: lis
     assert lines == ["    web | one", "    web | no end"]
 
 
-def test_the_first_that_ends_stops_the_others_and_is_named(group: ProcessGroup, lines: list[str]) -> None:
+def test_the_first_that_ends_stops_the_others_and_is_named(
+    group: ProcessGroup, lines: list[str], others: set[psutil.Process]
+) -> None:
     def all_started() -> bool:
         return "runner | started" in " ".join(lines)
 
@@ -61,10 +69,12 @@ def test_the_first_that_ends_stops_the_others_and_is_named(group: ProcessGroup, 
     ended = group.run(commands, is_up=all_started, when_up=_nothing)
 
     assert ended == "web"
-    assert not psutil.Process().children()
+    assert not set(psutil.Process().children()) - others
 
 
-def test_a_signal_stops_all_and_blames_none(group: ProcessGroup, lines: list[str]) -> None:
+def test_a_signal_stops_all_and_blames_none(
+    group: ProcessGroup, lines: list[str], others: set[psutil.Process]
+) -> None:
     ended = group.run(
         {"runner": _python(_FOR_EVER)},
         is_up=lambda: any("started" in line for line in lines),
@@ -72,11 +82,11 @@ def test_a_signal_stops_all_and_blames_none(group: ProcessGroup, lines: list[str
     )
 
     assert ended is None
-    assert not psutil.Process().children()
+    assert not set(psutil.Process().children()) - others
 
 
 def test_one_that_does_not_stop_in_time_is_stopped_harder(
-    group: ProcessGroup, lines: list[str], monkeypatch: pytest.MonkeyPatch
+    group: ProcessGroup, lines: list[str], others: set[psutil.Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_group, "STOP_PHASES", ((signal.SIGTERM, 0.3), (signal.SIGKILL, 20.0)))
 
@@ -86,7 +96,7 @@ def test_one_that_does_not_stop_in_time_is_stopped_harder(
         when_up=lambda: os.kill(os.getpid(), signal.SIGINT),
     )
 
-    assert not psutil.Process().children()
+    assert not set(psutil.Process().children()) - others
 
 
 def test_a_process_ends_when_its_starter_is_killed(tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import AnonymousUser, Group, User
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.test.utils import CaptureQueriesContext
 
 from runapp.contract import State
 from runapp.models import RawData, Submission, SubmissionFold
@@ -146,6 +148,20 @@ def test_a_group_that_was_deleted_is_made_again_with_its_first_member(role: Role
     person = factories.make_account("new", role=role)
 
     assert person.get_all_permissions() == {*PERMISSIONS[role]}
+
+
+def test_permissions_are_those_of_the_account_and_of_its_groups_and_take_one_query() -> None:
+    anne = factories.make_account("anne", role=Role.SUBMITTER)
+    anne.user_permissions.add(Permission.objects.get(codename="upload_code"))
+    wanted = ModelBackend().get_all_permissions(User.objects.get(pk=anne.pk))
+    user = User.objects.get(pk=anne.pk)
+
+    with CaptureQueriesContext(connection) as queries:
+        found = user.get_all_permissions()
+        assert user.has_perm("runapp.upload_code")
+
+    assert found == wanted == {*PERMISSIONS[Role.SUBMITTER], "runapp.upload_code"}
+    assert len(queries) == 1
 
 
 @pytest.mark.django_db(transaction=True)

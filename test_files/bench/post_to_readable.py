@@ -6,6 +6,8 @@ In one run, on the same machine and the same broker:
   readable   from POST submissionfold/ until the API hands out the predictions of an iris fold
   in process training and predicting the same fold in this process
 
+The last two with a forest of 50 trees and with a logistic regression.
+
     python test_files/bench/post_to_readable.py [--n 100] [--json FILE]
 """
 
@@ -27,13 +29,12 @@ from tqdm import tqdm
 
 from runapp.environment import BASE_DIR
 from test_files import post_api
-from test_files.examples import STANDARD_EXAMPLES
+from test_files.examples import BENCH_EXAMPLES, Example
 from test_files.local_training import train_in_process
 from test_files.processes import Process, ProcessFailed
 from test_files.services import Services
 from test_files.stack import Stack
 
-_EXAMPLE = STANDARD_EXAMPLES[0]
 _N_WARM_UP = 3
 #: How often the API is asked, at most, whether a fold is done: finer than what is measured.
 _POLL_SECONDS = 0.01
@@ -41,16 +42,16 @@ _FOLD_SECONDS = 120.0
 
 
 class FoldsOverHttp:
-    """Posts folds of one submission, each waited for."""
+    """Posts folds of an example's submission, each waited for."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, example: Example) -> None:
         self._account = (stack.url, stack.username, stack.password)
         client = stack.client()
         data = client.post_data(
-            "iris_bench", _EXAMPLE.target_column, _EXAMPLE.workflow_elements, _EXAMPLE.files
+            f"bench_{example.name}", example.target_column, example.workflow_elements, example.files
         )
         self._indices = (np.arange(90), np.arange(90, 120))
-        first = client.post_submission(data["id"], _EXAMPLE.submission_folder, folds=[self._indices])
+        first = client.post_submission(data["id"], example.submission_folder, folds=[self._indices])
         client.wait(first, progress=False)
         self._submission_id, self._last_fold_id = first.id, first.fold_ids[-1]
 
@@ -110,20 +111,29 @@ def milliseconds(name: str, action: Callable[[], object], n: int) -> dict[str, o
 
 
 def measure(n: int) -> list[dict[str, object]]:
-    training = train_in_process(_EXAMPLE)
+    rows = []
     with Services() as services, Stack(services) as stack:
         with noop_round_trip(stack) as send_noop:
-            noop = milliseconds("Celery no-op round trip", send_noop, n)
-        folds = FoldsOverHttp(stack)
-        readable = milliseconds("POST to predictions readable", folds.post_and_read, n)
-    in_process = milliseconds("the same fold in process", lambda: training.predictions(np.arange(90)), n)
-    return [noop, readable, in_process]
+            rows.append(milliseconds("Celery no-op round trip", send_noop, n))
+        for example in BENCH_EXAMPLES:
+            folds = FoldsOverHttp(stack, example)
+            rows.append(milliseconds(f"{example.name}: POST to readable", folds.post_and_read, n))
+    for example in BENCH_EXAMPLES:
+        training = train_in_process(example)
+        rows.append(
+            milliseconds(f"{example.name}: in process", lambda: training.predictions(np.arange(90)), n)  # noqa: B023
+        )
+    noop_ms = float(str(rows[0]["median_ms"]))
+    for row in rows:
+        row["times_noop"] = round(float(str(row["median_ms"])) / noop_ms, 1)
+    return rows
 
 
 def print_table(rows: list[dict[str, object]]) -> None:
-    print(f"\n{'':30}   median ms      p95 ms     n")
+    print(f"\n{'':30}   median ms      p95 ms  no-ops     n")
     for row in rows:
-        print(f"{row['what']:30}  {row['median_ms']:10.2f}  {row['p95_ms']:10.2f}  {row['n']:4}")
+        times = f"{row['median_ms']:10.2f}  {row['p95_ms']:10.2f}  {row['times_noop']:6}"
+        print(f"{row['what']:30}  {times}  {row['n']:4}")
 
 
 def main() -> None:

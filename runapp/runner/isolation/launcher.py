@@ -17,7 +17,7 @@ from runapp.contract import MAX_PREDICTIONS, SPECIFIC_FILE, TEST_FILE, TRAIN_FIL
 from runapp.errors import DatarunError, InvalidMessage
 from runapp.runner.isolation import labels, places, wire
 from runapp.runner.isolation.host import FoldServer
-from runapp.runner.isolation.lending import lent, size_bytes
+from runapp.runner.isolation.lending import Allowance, lent, size_bytes
 from runapp.runner.isolation.prepared import DATA_FILE, LABELS_FILE, PreparedData, PreparedDataSets
 from runapp.runner.isolation.view import Folder
 from runapp.runner.isolation.wire import FOLD, PREPARE, SPLIT
@@ -39,7 +39,7 @@ from runapp.runner.request import encode_request
 #: How long after a fold's deadline its report must have come.
 _REPORT_GRACE_SECONDS = 20.0
 _MAX_REPORT_BYTES = 2 * MAX_PREDICTIONS * 8
-#: A file that is made from a data set may be so many times as large as all its files, and so many kB larger.
+#: What is made from a data set may be so many times as large as all its files, and so many kB larger.
 _DATA_FILE_GROWTH, _DATA_FILE_KB = 16, 1 << 20
 
 
@@ -125,9 +125,15 @@ class IsolatedProcess:
             Folder(job.working_folder, places.WORKING, writable=True),
         ]
         inside = dataclasses.replace(job, source_folder=places.SOURCE, working_folder=places.WORKING)
-        request = _Request(SPLIT, inside, limits, _data_file_kb(job.source_folder))
+        max_kb = _data_file_kb(job.source_folder)
+        request = _Request(SPLIT, inside, limits, max_kb)
+        allowance = Allowance(job.working_folder, max_kb)
         with lent(job.working_folder), self._server.one_shot_connection(shown) as connection:
-            header, _ = _converse(connection, request, _ignore_stage, is_cancelled)
+            must_stop = lambda: allowance.is_exceeded() or is_cancelled()  # noqa: E731 - of this call alone
+            header, _ = _converse(connection, request, _ignore_stage, must_stop)
+            allowance.look()
+        if allowance.exceeded:
+            return SplitReport(outcome=Outcome.DATA_ERROR, log_messages=allowance.exceeded)
         return SplitReport(**{**header, "outcome": Outcome(header["outcome"])})
 
     def _prepare(self, job: FoldJob, limits: Limits, folder: Path, is_cancelled: IsCancelled) -> None:

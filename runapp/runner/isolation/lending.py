@@ -3,12 +3,20 @@
 import contextlib
 import os
 import stat
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from runapp.runner.isolation.view import UNPRIVILEGED_UID
 
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
+#: Most files and folders that organizer's code may leave: each costs the shared disk an inode.
+MAX_FILES = 100_000
+#: Folders within folders, likewise: few enough for every program that reads them.
+MAX_DEPTH = 64
+#: Part of the time that may go into looking how large the folder is.
+_LOOKING_PART = 0.05
 
 
 @contextlib.contextmanager
@@ -30,23 +38,82 @@ def lent(folder: Path) -> Iterator[None]:
 
 
 def _give(folder: Path, uid: int) -> None:
-    for place, _, names in os.walk(folder):
-        for path in (place, *(os.path.join(place, name) for name in names)):
-            os.chown(path, uid, uid, follow_symlinks=False)
+    os.chown(folder, uid, uid, follow_symlinks=False)
+    for path, _, _ in _entries(folder):
+        os.chown(path, uid, uid, follow_symlinks=False)
 
 
 def _tidy(folder: Path) -> None:
-    for place, folders, names in os.walk(folder):
-        Path(place).chmod(_FOLDER_MODE)
-        for name in (*folders, *names):
-            path = Path(place, name)
-            mode = path.lstat().st_mode
-            if stat.S_ISREG(mode):
-                path.chmod(_FILE_MODE)
-            elif stat.S_ISDIR(mode):
-                path.chmod(_FOLDER_MODE)  # before the walk goes down into it
-            else:
-                path.unlink()
+    folder.chmod(_FOLDER_MODE)
+    for path, status, depth in _entries(folder):
+        if stat.S_ISREG(status.st_mode):
+            path.chmod(_FILE_MODE)
+        elif stat.S_ISDIR(status.st_mode) and depth < MAX_DEPTH:
+            path.chmod(_FOLDER_MODE)  # before the walk goes down into it
+        elif stat.S_ISDIR(status.st_mode):
+            _remove_deep(path)
+        else:
+            path.unlink()
+
+
+def _remove_deep(folder: Path) -> None:
+    """Remove a folder whatever its depth, at which Python's own functions give up."""
+    for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+        subprocess.run([*command, "--", folder], check=True, stderr=subprocess.DEVNULL)
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result, int]]:
+    """Each file and folder down to ``MAX_DEPTH`` below ``folder``, a folder before what it holds.
+
+    Those that vanish meanwhile are passed over. Raises ``PermissionError``.
+    """
+    waiting = [(folder, 1)]
+    while waiting:
+        place, depth = waiting.pop()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for name in os.listdir(place):
+                path = place / name
+                status = path.lstat()
+                yield path, status, depth
+                if stat.S_ISDIR(status.st_mode) and depth < MAX_DEPTH:
+                    waiting.append((path, depth + 1))
+
+
+class Allowance:
+    """What a folder may come to hold while it is lent: ``max_kb`` and ``MAX_FILES`` in all."""
+
+    def __init__(self, folder: Path, max_kb: int) -> None:
+        self._folder = folder
+        self._max_kb = max_kb
+        self._next_look = 0.0
+        #: Why it is exceeded, in words; empty while it is kept.
+        self.exceeded = ""
+
+    def is_exceeded(self) -> bool:
+        """Look, unless that was done a moment ago."""
+        if not self.exceeded and (started := time.monotonic()) >= self._next_look:
+            self.look()
+            now = time.monotonic()
+            self._next_look = now + (now - started) / _LOOKING_PART
+        return bool(self.exceeded)
+
+    def look(self) -> None:
+        """Count what is in the folder now."""
+        used_bytes = 0
+        try:
+            for n_entries, (_, status, depth) in enumerate(_entries(self._folder), start=1):
+                used_bytes += status.st_blocks * 512
+                if n_entries > MAX_FILES:
+                    self.exceeded = f"More than {MAX_FILES} files were written."
+                    return
+                if depth == MAX_DEPTH and stat.S_ISDIR(status.st_mode):
+                    self.exceeded = f"Folders were made {MAX_DEPTH} levels deep."
+                    return
+        except PermissionError:
+            self.exceeded = "A folder was made that cannot be read."
+            return
+        if used_bytes > self._max_kb * 1024:
+            self.exceeded = f"More than {self._max_kb // 1024} MB were written, which is the most allowed."
 
 
 def size_bytes(folder: Path) -> int:

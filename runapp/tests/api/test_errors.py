@@ -30,7 +30,7 @@ def test_the_root_links_to_the_lists(api: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["nothing/", "submissionfold/x/", "submissionfold/-1/", "rawdata/1/", "%00/"]
+    "path", ["nothing/", "submissionfold/x/", "submissionfold/-1/", "rawdata/x/", "%00/"]
 )
 def test_a_path_that_leads_nowhere_is_404_as_json(api: Caller, path: str) -> None:
     answer = api.get(path)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import re
+import shutil
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -200,3 +202,35 @@ def test_data_that_cannot_be_stored_is_a_data_error_in_words(organizer: Organize
     report = organizer.fold()
     assert report.outcome is Outcome.DATA_ERROR
     assert "cannot be stored" in report.log_messages
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (
+            "[Path(raw_data_path, str(i)).write_bytes(bytes(600 << 20)) for i in range(4)]; time.sleep(60)",
+            "MB were written",
+        ),
+        (
+            "[Path(raw_data_path, str(i)).touch() for i in range(150_000)]; time.sleep(60)",
+            "files were written",
+        ),
+        (
+            """
+            os.chdir(raw_data_path)
+            for _ in range(3000):
+                os.mkdir("folder", 0o300)
+                os.chdir("folder")
+            """,
+            "levels deep|cannot be read",
+        ),
+    ],
+    ids=["bytes", "files", "folders within folders"],
+)
+def test_it_cannot_fill_the_shared_disk(organizer: Organizer, prepare: str, words: str) -> None:
+    split = organizer.split(prepare, wall_seconds=60)
+
+    assert split.outcome is Outcome.DATA_ERROR
+    assert re.search(words, split.log_messages)
+    shutil.rmtree(organizer.folder)
+    assert not processes_of_folds()

@@ -1,6 +1,9 @@
 """Real folds in fresh processes, and every way in which one can end."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -401,3 +404,16 @@ class Classifier:
 """
     report = run_classifier(code)
     assert report.outcome is Outcome.OK, report.log_messages
+
+
+def test_between_folds_the_runner_adopts_nobodys_processes(run_classifier: RunFold) -> None:
+    assert run_classifier(CLASSIFIER).outcome is Outcome.OK
+    starter = (
+        "import subprocess, sys; print(subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL).pid)"
+    )
+    started = subprocess.run([sys.executable, "-c", starter], stdout=subprocess.PIPE, check=True, text=True)
+    orphan = psutil.Process(int(started.stdout))
+    try:
+        assert orphan.ppid() != os.getpid()
+    finally:
+        orphan.kill()
