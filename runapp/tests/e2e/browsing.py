@@ -16,7 +16,7 @@ DESKTOP, PHONE = 1280, 390
 _WINDOWS: dict[int, ViewportSize] = {
     DESKTOP: {"width": DESKTOP, "height": 900}, PHONE: {"width": PHONE, "height": 844},
 }  # fmt: skip
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_NAMES = ("chromium", "google-chrome")
 #: Nothing but this machine has an address, whatever a page asks for.
 _ARGUMENTS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",

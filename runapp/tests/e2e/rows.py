@@ -116,8 +116,10 @@ _INDICES = factories.encoded_indices(range(100))
 def _hostile() -> dict[str, int]:
     """Everything that a stranger may choose, chosen badly; the ids of data set, submission and fold."""
     stranger = factories.make_account(f"{HOSTILE}{'W' * 90}"[:150])
-    names = {"workflow_elements": HOSTILE, "target_column": HOSTILE + "W" * 100}
-    data = factories.make_raw_data(name=f"{HOSTILE}{'W' * 90}"[:100], owner=stranger, **names)
+    data = factories.make_raw_data(
+        name=f"{HOSTILE}{'W' * 90}"[:100], owner=stranger, workflow_elements=HOSTILE,
+        target_column=HOSTILE + "W" * 100,
+    )  # fmt: skip
     factories.make_raw_data(SplitState.ERROR, name=HOSTILE, owner=stranger, split_log=HOSTILE * 20)
     submission = factories.make_submission(data, owner=stranger, databoard_s_id=201)
     submission_files_write(

@@ -77,7 +77,7 @@ def test_staff_reach_the_admin_pages_of_a_fold(browsing: Browsing, made: Rows) -
     page = browsing.open(STAFF)
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Admin").click()
     page.locator("#content").get_by_role("link", name="Submissions on folds", exact=True).click()
-    page.get_by_role("searchbox").fill(str(made.hostile_fold))
+    page.locator("#searchbar").fill(str(made.hostile_fold))
     page.get_by_role("button", name="Search").click()
     page.locator("#result_list").get_by_role("link", name=str(made.hostile_fold), exact=True).click()
 
