@@ -107,18 +107,17 @@ def post(
     What is not finished in the end is cancelled.
     """
     folder = tmp_path_factory.mktemp("submission")
-    posted: list[Submission] = []
 
     def post(*, epochs: int = 1, then: str = "pass", n_folds: int = 1, priority: str = "H") -> Submission:
         (folder / "classifier.py").write_text(_CLASSIFIER.format(epochs=epochs, then=then))
-        made = submitter.post_submission(iris_id, folder, folds=[_FOLD] * n_folds, priority=priority)
-        posted.append(made)
-        return made
+        return submitter.post_submission(iris_id, folder, folds=[_FOLD] * n_folds, priority=priority)
 
     yield post
-    for fold_id in (fold_id for submission in posted for fold_id in submission.fold_ids):
-        address = f"{stack.url}/runapp/submissionfold/{fold_id}/cancel/"
-        requests.post(address, auth=(rows.SUBMITTER, PASSWORD), timeout=30)  # 409 if it is finished
+    folds = f"{stack.url}/runapp/submissionfold"
+    caller = requests.auth.HTTPBasicAuth(rows.SUBMITTER, PASSWORD)
+    unfinished = requests.get(f"{folds}-light/", {"state": "TODO"}, auth=caller, timeout=30)
+    for fold in unfinished.json():
+        requests.post(f"{folds}/{fold['databoard_sf_id']}/cancel/", auth=caller, timeout=30)
 
 
 @pytest.fixture(scope="package")

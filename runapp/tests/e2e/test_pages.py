@@ -30,7 +30,7 @@ class Sight:
 
 SIGHTS = (
     Sight("login", None, lambda _: "/"),
-    Sight("overview", ORGANIZER, lambda _: "/", ready=".u-wrap", whole=False),
+    Sight("overview", ORGANIZER, lambda _: "/", ready="[aria-labelledby=running] td", whole=False),
     Sight("overview-staff", STAFF, lambda _: "/"),
     Sight("data-sets", ORGANIZER, lambda _: "/data-sets/"),
     Sight("data-set", ORGANIZER, lambda rows: f"/data-sets/{rows.data}/"),
@@ -79,6 +79,16 @@ def test_a_page_fits_its_window_and_can_be_used_by_all(
         found[f"{scheme} {width}"] = [*too_wide(page), *barriers]
 
     assert found == {name: [] for name in found}
+
+
+def test_a_page_that_asked_elsewhere_would_be_noticed(browsing: Browsing) -> None:
+    page = browsing.open(None)
+
+    with page.expect_console_message():
+        page.evaluate("fetch('http://elsewhere.example/').catch(() => null)")
+
+    assert any("elsewhere.example" in complaint for complaint in browsing.complaints)
+    browsing.complaints.clear()
 
 
 def _barriers(page: Page) -> list[str]:
