@@ -20,8 +20,8 @@ def runner(concurrency: int, *, name: str = "runner", queues: tuple[Queue, ...] 
 
 
 def master_worker() -> list[str]:
-    """The worker that saves what the runners have done."""
-    return _worker("master", Queue.MASTER.value, 1)
+    """The worker that saves what the runners have done, and scores it meanwhile."""
+    return _worker("master", Queue.MASTER.value, 2)
 
 
 def beat() -> list[str]:
