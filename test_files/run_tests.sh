@@ -23,6 +23,7 @@ missing_system_packages() {
     "$python" "$root/test_files/services.py" packages
     command -v shellcheck >/dev/null || echo shellcheck
     command -v bats >/dev/null || echo bats
+    command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo chromium
     # Only root can make test hosts, so only root needs what they need.
     ((EUID)) || PYTHONPATH=$root "$python" -m test_files.hosts.cage
 }

@@ -54,7 +54,7 @@ class Stack:
         self.folder = services.folder
         self.environment = clean_environment() | services.environment | {"CELERY_SCHEDULER_PERIOD": "*"}
         self.environment |= variables or {}
-        self.username, self.password = "tester", secrets.token_urlsafe(12)
+        self.username, self.password = "tester", secrets.token_hex(12)  # no option: no dash
         [port] = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self.web = self._process(

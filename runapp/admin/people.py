@@ -17,6 +17,9 @@ class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # not subscriptable
     list_display = ("username", "email", "roles", "is_staff", "is_active", "last_login")
     actions = ("revoke_tokens",)
 
+    class Media:
+        css = {"all": ("runapp/admin.css",)}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
 

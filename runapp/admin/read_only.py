@@ -43,6 +43,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscrip
     number_lookups: tuple[str, ...] = ()
     text_lookups: tuple[str, ...] = ()
 
+    class Media:
+        css = {"all": ("runapp/admin.css",)}
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 

@@ -21,6 +21,9 @@ from test_files.stack import Stack
 hypothesis.settings.register_profile("datarun", deadline=None)
 hypothesis.settings.load_profile("datarun")
 
+#: The folder with the pictures that browser tests took.
+SCREENSHOTS = pytest.StashKey[Path]()
+
 
 @pytest.fixture(autouse=True)
 def environment(settings: Settings, tmp_path: Path) -> Iterator[Environment]:
@@ -105,5 +108,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "services" in getattr(item, "fixturenames", ()):
             item.add_marker("services")
-        if "integration" in item.path.parts:
+        if {"integration", "e2e"} & set(item.path.parts):
             item.add_marker("slow")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", metavar="FOLDER", help="where browser tests keep pictures of the pages")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if (folder := config.stash.get(SCREENSHOTS, None)) is not None:
+        terminalreporter.write_line(f"Pictures of the pages: {folder}")
