@@ -35,7 +35,7 @@ CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 _FENCE = re.compile(r"^```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 _PATH = re.compile(r"(?<![\w./-])(?:runapp|datarun|test_files|script_install|docs|\.ci)/[\w./-]*\w")
 _SETTING = re.compile(
-    r"\b(?:DR_[A-Z_]*[A-Z]|DIR_DATA|DIR_SUBMISSION|RMQ_VHOST|IP_MASTER|CELERY_SCHEDULER_PERIOD)\b"
+    r"\b(?:DR_[A-Z_]*[A-Z]|DIR_DATA|DIR_SUBMISSION|RMQ_VHOST|IP_MASTER|NB_LOCAL_WORKER|CELERY_SCHEDULER_PERIOD)\b"
 )
 
 _HOST = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
