@@ -35,6 +35,8 @@ extensions = [
     "schema_drawing",
 ]
 exclude_patterns = ["_build"]
+# A name of the code that leads nowhere is a warning, too.
+nitpicky = True
 source_suffix = {".md": "markdown"}
 
 myst_enable_extensions = ["colon_fence", "deflist"]
