@@ -16,6 +16,7 @@ _home = tempfile.TemporaryDirectory(prefix="datarun-docs-")
 os.environ.update(DR_HOME=_home.name, DJANGO_SETTINGS_MODULE="datarun.settings")
 
 import django  # noqa: E402 - only now is the environment what the settings may read
+from sphinx.application import Sphinx  # noqa: E402 - likewise
 
 from datarun import __version__  # noqa: E402 - likewise
 
@@ -26,8 +27,16 @@ author = "the datarun authors"
 copyright = "the datarun authors"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "reference_tables"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "reference_tables",
+    "schema_drawing",
+]
 exclude_patterns = ["_build"]
+# A name of the code that leads nowhere is a warning, too.
+nitpicky = True
 source_suffix = {".md": "markdown"}
 
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -43,3 +52,15 @@ html_title = f"datarun {release}"
 html_favicon = "../runapp/static/runapp/icon.svg"
 html_copy_source = False
 html_show_sourcelink = False
+html_static_path = ["static"]
+html_css_files = ["manual.css"]
+
+
+def setup(app: Sphinx) -> None:
+    """Give the book of ``make_pdf.sh`` the style sheet by which it is printed."""
+    app.connect("builder-inited", _style_of_the_book)
+
+
+def _style_of_the_book(app: Sphinx) -> None:
+    if app.builder.name == "singlehtml":
+        app.add_css_file("book.css")

@@ -326,7 +326,7 @@ class _Mark(_Message):
     started_at: float
     #: Why the task's process is known to be gone; empty while it runs.
     ended: str = ""
-    #: Whether it was given back in order, by a runner that stops: such a start is not counted.
+    #: Whether it was given back in order by a runner that stops; such a start is not counted.
     handed_back: bool = False
 
 

@@ -13,6 +13,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 _API_ROOT = "/runapp/"
+_FIRST_ERROR = 400
 
 
 @cache
@@ -84,11 +85,15 @@ def _words(parameter: dict[str, Any]) -> str:
 
 
 def _answers(operation: dict[str, Any]) -> list[str]:
-    rows = []
+    rows, errors = [], []
     for status, answer in operation["responses"].items():
         content = answer.get("content", {}).get("application/json", {}).get("schema")
-        rows.append((f"`{status}`", _answer(content) if content else answer["description"]))
-    return ["Answers:", "", *_table(("status", "JSON"), rows)]
+        if status.isdecimal() and int(status) >= _FIRST_ERROR:
+            errors.append(f"`{status}`")
+        else:
+            rows.append((f"`{status}`", _answer(content) if content else answer["description"]))
+    refusals = [f"[Errors](#errors): {', '.join(errors)}", ""] if errors else []
+    return ["Answers:", "", *_table(("status", "JSON"), rows), *refusals]
 
 
 def _answer(schema: dict[str, Any]) -> str:
@@ -124,13 +129,13 @@ class ModelFields(SphinxDirective):
         except LookupError as error:
             raise self.error(str(error)) from None
         rows = [
-            (f"`{field.name}`", _kind(field), _notes(field), field.help_text or field.verbose_name)
+            (f"`{field.name}`", kind_of(field), _notes(field), field.help_text or field.verbose_name)
             for field in model._meta.concrete_fields
         ]
         return self.parse_text_to_nodes("\n".join(_table(("field", "type", "", "meaning"), rows)))
 
 
-def _kind(field: "models.Field[Any, Any]") -> str:
+def kind_of(field: "models.Field[Any, Any]") -> str:
     if isinstance(field, models.ForeignKey):
         return f"→ {field.related_model._meta.object_name}"
     length = f"({field.max_length})" if field.max_length else ""

@@ -3,14 +3,20 @@
 import doctest
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import pytest
+from django.apps import apps
 from django.core.management import get_commands
+from django.db.models import ForeignKey
+from pypdf import PdfReader
 
 from runapp.environment import BASE_DIR
 from test_files.processes import Process, free_ports
@@ -23,12 +29,16 @@ SETTINGS_PAGE = DOCS / "reference" / "settings.md"
 
 #: Where the pages say that datarun is, and as whom they log in.
 WRITTEN_URL, USER, PASSWORD = "http://127.0.0.1:8000", "me", "my password"
+#: By one of these names ``docs/make_pdf.sh`` finds the browser that prints.
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 
 _FENCE = re.compile(r"^```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 _PATH = re.compile(r"(?<![\w./-])(?:runapp|datarun|test_files|script_install|docs|\.ci)/[\w./-]*\w")
 _SETTING = re.compile(
-    r"\b(?:DR_[A-Z_]*[A-Z]|DIR_DATA|DIR_SUBMISSION|RMQ_VHOST|IP_MASTER|CELERY_SCHEDULER_PERIOD)\b"
+    r"\b(?:DR_[A-Z_]*[A-Z]|DIR_DATA|DIR_SUBMISSION|RMQ_VHOST|IP_MASTER|NB_LOCAL_WORKER|CELERY_SCHEDULER_PERIOD)\b"
 )
+
+_HOST = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 
 
 def _name(path: Path) -> str:
@@ -122,12 +132,19 @@ def test_the_commands_that_a_page_names_exist(page: Path) -> None:
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     text = _FENCE.sub("", page.read_text("utf-8"))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"https?://", target):
+        if "://" in target:
+            assert _is_web_address(target), target
             continue
         name, _, anchor = target.partition("#")
         path = (page.parent / name).resolve() if name else page
         assert path.exists(), target
         assert not anchor or anchor in _anchors(path), target
+
+
+def _is_web_address(target: str) -> bool:
+    """Whether a link to elsewhere is well-formed and encrypted. Nobody is asked: tests need no network."""
+    address = urlsplit(target)
+    return address.scheme == "https" and bool(_HOST.fullmatch(address.netloc)) and target.isascii()
 
 
 def _anchors(page: Path) -> set[str]:
@@ -167,6 +184,26 @@ def test_every_endpoint_of_the_api_is_in_the_reference(monkeypatch: pytest.Monke
     assert described == set(reference_tables.operations())
 
 
+def test_the_drawing_of_the_tables_has_each_column_and_each_relation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS / "extensions"))
+    from schema_drawing import schema_svg
+
+    models = list(apps.get_app_config("runapp").get_models())
+    drawing = ElementTree.fromstring(schema_svg(models))
+    columns = {(model.__name__, field.name) for model in models for field in model._meta.concrete_fields}
+    drawn = {tuple(element.get("data-column", "").split(".")) for element in drawing.iter()}
+    assert columns <= drawn
+    arrows = {
+        (line.get("data-from"), line.get("data-to")) for line in drawing.iter() if line.get("data-from")
+    }
+    assert arrows == {
+        (f"{model.__name__}.{field.name}", field.related_model.__name__)
+        for model in models
+        for field in model._meta.concrete_fields
+        if isinstance(field, ForeignKey)
+    }
+
+
 def test_every_outcome_and_state_is_explained() -> None:
     from runapp.contract import Outcome, State
 
@@ -187,3 +224,25 @@ def test_the_manual_builds_without_a_warning(tmp_path: Path) -> None:
         cwd=BASE_DIR, capture_output=True, text=True, timeout=300, env=dict(os.environ),
     )  # fmt: skip
     assert built.returncode == 0, built.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not any(map(shutil.which, CHROMIUMS)), reason="there is no Chromium on this machine")
+def test_the_manual_as_a_pdf_has_the_title_of_every_page_on_a_page_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "datarun.pdf"
+    built = subprocess.run(
+        ["bash", DOCS / "make_pdf.sh", file], capture_output=True, text=True, timeout=600, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    pages = [_words(page.extract_text()) for page in PdfReader(file).pages]
+    assert len(pages) > len(PAGES)
+    titles = [_words(re.findall(r"^# (.+)$", page.read_text("utf-8"), re.MULTILINE)[0]) for page in PAGES]
+    # Above the title is the number of the page; the page of contents has all titles.
+    missing = [title for title in titles if not any(title in page[: len(title) + 12] for page in pages[1:])]
+    assert not missing
+    assert not [title for title in titles if title not in pages[0]]
+
+
+def _words(text: str) -> str:
+    """A text as a typesetter may change it back: one line, plain apostrophes, no code marks."""
+    return " ".join(text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").replace("`", "").split())
