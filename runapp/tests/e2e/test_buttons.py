@@ -110,16 +110,24 @@ def test_an_organizer_changes_limits_and_hides_the_ranking(browsing: Browsing, m
     expect(submitters.get_by_role("link", name="Ranking", exact=True)).to_be_visible()
 
 
-def test_staff_cancel_folds_on_the_admin_page(browsing: Browsing, post: Post) -> None:
+@pytest.mark.parametrize(
+    ("action", "done"),
+    [
+        ("cancel", "are cancelled"),
+        ("retrain", "are to be trained anew"),
+        ("raise_priority", "are of high priority"),
+    ],
+)
+def test_staff_change_folds_on_the_admin_page(browsing: Browsing, post: Post, action: str, done: str) -> None:
     submission = post(priority="L", n_folds=2)
     page = browsing.open(STAFF, f"/admin/runapp/submissionfold/?q={submission.id}")
     for fold_id in submission.fold_ids:
         link = page.get_by_role("link", name=str(fold_id), exact=True)
         page.get_by_role("row").filter(has=link).get_by_role("checkbox").check()
-    page.get_by_label("Action:").select_option("cancel")
+    page.get_by_label("Action:").select_option(action)
     page.get_by_role("button", name="Go").click()
 
-    expect(page.locator(".messagelist .success")).to_contain_text("2 folds are cancelled")
+    expect(page.locator(".messagelist .success")).to_contain_text(f"2 folds {done}")
 
 
 def test_an_operation_can_be_tried_on_the_api_page(browsing: Browsing, made: Rows) -> None:

@@ -41,8 +41,15 @@ def _runner(mark: Path) -> str:
 
 
 def pool_children(worker: Process) -> list[psutil.Process]:
-    """The processes of a worker that run its tasks."""
-    return [child for child in psutil.Process(worker.pid).children() if "celery" in " ".join(child.cmdline())]
+    """The living processes of a worker that run its tasks."""
+    found = []
+    for child in psutil.Process(worker.pid).children():
+        with contextlib.suppress(
+            psutil.NoSuchProcess
+        ):  # a fold server that ended is one, too, and not buried yet
+            if "celery" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def kill_pool_child(stack: Stack, worker: Process) -> None:
