@@ -33,6 +33,8 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptabl
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not subscriptable
     """Rows come through the API, which writes their files with them; a hand may look and delete."""
 
+    #: Newest first: where there are more than the pages lead to, it is these that people come for.
+    ordering = ("-created_at",)
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

@@ -35,9 +35,10 @@ def act(client: Client, action: str, *fold_ids: int) -> str:
     return " ".join(re.findall(r'<li class="(?:success|warning|error)">(.*?)</li>', answer.content.decode()))
 
 
-def listed(client: Client, query: str) -> set[int]:
-    page = client.get(f"{FOLDS}?{query}").content.decode()
-    return {int(number) for number in re.findall(r'name="_selected_action" value="(\d+)"', page)}
+def listed(client: Client, query: str, path: str = FOLDS) -> list[int]:
+    """The rows of a list, in its order."""
+    page = client.get(f"{path}?{query}").content.decode()
+    return [int(number) for number in re.findall(r'name="_selected_action" value="(\d+)"', page)]
 
 
 def test_actions_call_the_services_and_say_what_happened(staff: Client) -> None:
@@ -90,9 +91,22 @@ def test_search_finds_folds_by_id_submission_task_runner_and_owner(staff: Client
         "ANNE",
         f"{fold.pk} runner@host1",
     ):
-        assert listed(staff, f"q={query}") == {fold.pk}, query
+        assert listed(staff, f"q={query}") == [fold.pk], query
     for query in ("99999999999999999999", "nothing", f"{fold.pk} nothing"):
-        assert listed(staff, f"q={query}") == set(), query
+        assert listed(staff, f"q={query}") == [], query
+
+
+def test_lists_begin_with_what_was_posted_last(staff: Client) -> None:
+    # Ids come from the callers, and need not grow.
+    folds = [factories.make_fold(pk=number) for number in (12, 30, 21)]
+
+    newest_first = [fold.pk for fold in reversed(folds)]
+    assert listed(staff, "") == newest_first
+    for model, rows in (
+        ("submission", [fold.databoard_s_id for fold in folds]),
+        ("rawdata", [fold.databoard_s.raw_data_id for fold in folds if fold.databoard_s]),
+    ):
+        assert listed(staff, "", f"/admin/runapp/{model}/") == list(reversed(rows)), model
 
 
 def test_pages_link_to_what_belongs_together(staff: Client) -> None:
@@ -111,8 +125,8 @@ def test_pages_link_to_what_belongs_together(staff: Client) -> None:
     ):
         assert address in page
     queries = re.findall(rf'href="{FOLDS}\?([^"]+)"', of_data)
-    assert [listed(staff, query) for query in queries] == [{fold.pk}]
-    assert listed(staff, f"databoard_s__databoard_s_id__exact={submission.pk}") == {fold.pk}
+    assert [listed(staff, query) for query in queries] == [[fold.pk]]
+    assert listed(staff, f"databoard_s__databoard_s_id__exact={submission.pk}") == [fold.pk]
 
 
 @pytest.mark.parametrize(("address", "is_linked"), [("/flower/", True), ("", False)])
