@@ -1,4 +1,4 @@
-"""The private folder of one run, gone with it."""
+"""The private folder of one run or canary, gone with it."""
 
 import contextlib
 import fcntl

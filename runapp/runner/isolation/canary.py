@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from runapp.parent_death import die_with_parent
 from runapp.runner.isolation import canary_fold
 from runapp.runner.isolation.level import Level, Measured
 from runapp.runner.job import FoldJob, FoldReport, Launcher, Limits
+from runapp.runner.scratch import scratch
 
 _LIMITS = Limits(wall_seconds=30, memory_kb=256 * 1024, processes=24)
 _MEMORY = "use memory without end"
@@ -54,7 +54,7 @@ def measure(launcher: Launcher) -> Measured:
 
 def _succeeded(launcher: Launcher) -> set[str]:
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="datarun-canary-")))
+        folder = stack.enter_context(scratch()).root
         targets = stack.enter_context(_targets(folder))
         report = _run(launcher, folder / "attempts", targets.description)
         if report.outcome is not Outcome.OK or report.test_predictions is None:

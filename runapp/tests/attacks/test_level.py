@@ -1,6 +1,8 @@
 """A host's level is what the canary could do there, and below the minimum no fold runs."""
 
 import dataclasses
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,17 @@ class Open:
         )
 
 
+class Killed:
+    """A launcher whose runner is killed in the middle of a fold."""
+
+    isolation = "none"
+
+    def run_fold(self, job: FoldJob, limits: Limits, **_: Any) -> FoldReport:
+        del job, limits
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("SIGKILL was survived")
+
+
 @pytest.mark.parametrize(
     ("succeeding", "level"),
     [
@@ -60,6 +73,24 @@ def test_the_level_is_what_succeeded(succeeding: tuple[str, ...], level: Level) 
     assert measured.level is level
     for name in succeeding:
         assert name.replace("_", " ") in measured.reason
+
+
+def test_what_a_killed_canary_left_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    pid = os.fork()
+    if not pid:
+        canary.measure(Killed())  # type: ignore[arg-type]
+    os.waitpid(pid, 0)
+    for folder in tmp_path.iterdir():
+        os.utime(folder, (1, 1))
+    left = set(tmp_path.iterdir())
+    assert left, "the canary was killed before it made a folder"
+
+    canary.measure(Open())  # type: ignore[arg-type]
+
+    assert not set(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
