@@ -63,6 +63,8 @@ class PageRows:
         Who sees all, those on one data set, and a twentieth of the submissions.
     paths: list of str
         The pages, with a submission and folds that all three see.
+    staff_paths: list of str
+        Those of the admin.
     """
 
     def __init__(self, n_folds: int, *, n_submissions: int) -> None:
