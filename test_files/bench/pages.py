@@ -76,11 +76,11 @@ def main() -> int:
         for n_folds in arguments.folds:
             call_command("flush", interactive=False, verbosity=0)
             found += measure(n_folds, arguments.rounds)
-    print("  folds user       page                                            status    KB queries   median  highest ms")
+    print("  folds user       page                                                  status    KB queries   median  highest ms")
     for row in found:
         over = row["median_ms"] > _BUDGET_MS or row["queries"] > _BUDGET_QUERIES
         print(
-            f"{row['folds']:7} {row['user']:10} {row['page']:47} {row['status']:6} {row['kb']:5} "
+            f"{row['folds']:7} {row['user']:10} {row['page']:53} {row['status']:6} {row['kb']:5} "
             f"{row['queries']:7} {row['median_ms']:7.1f}  {row['highest_ms']:7.1f}  {'OVER' if over else ''}"
         )
     if arguments.json:
