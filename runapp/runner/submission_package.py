@@ -14,8 +14,9 @@ from runapp.runner.failure import UserError
 
 def make_importable(folder: Path) -> str:
     """Make the submission in ``folder`` importable and return the package's name, its ``module_path``."""
+    # The folder's parent is new in this process: no cache of the import system is out of date by it, and to
+    # mark all of them as such writes to, so copies, hundreds of pages that folds share.
     sys.path.insert(0, str(folder.parent))
-    importlib.invalidate_caches()
     return folder.name
 
 

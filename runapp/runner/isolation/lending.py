@@ -13,6 +13,8 @@ from runapp.runner.isolation.view import UNPRIVILEGED_UID
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
 #: Most files and folders that organizer's code may leave: each costs the shared disk an inode.
 MAX_FILES = 100_000
+#: What a folder's owner needs to see what is in it.
+_READABLE_FOLDER = stat.S_IRUSR | stat.S_IXUSR
 #: Folders within folders, likewise: few enough for every program that reads them.
 MAX_DEPTH = 64
 #: Part of the time that may go into looking how large the folder is.
@@ -106,11 +108,16 @@ class Allowance:
                 if n_entries > MAX_FILES:
                     self.exceeded = f"More than {MAX_FILES} files were written."
                     return
-                if depth == MAX_DEPTH and stat.S_ISDIR(status.st_mode):
+                if not stat.S_ISDIR(status.st_mode):
+                    continue
+                if depth == MAX_DEPTH:
                     self.exceeded = f"Folders were made {MAX_DEPTH} levels deep."
                     return
+                if status.st_mode & _READABLE_FOLDER != _READABLE_FOLDER:
+                    # Root could look into it, and no other user: to both the same.
+                    raise PermissionError
         except PermissionError:
-            self.exceeded = "A folder was made that cannot be read."
+            self.exceeded = "A folder was made that its owner cannot read."
             return
         if used_bytes > self._max_kb * 1024:
             self.exceeded = f"More than {self._max_kb // 1024} MB were written, which is the most allowed."
