@@ -104,4 +104,5 @@ def test_a_processes_cpu_counts_for_the_fold(sandbox: Sandbox) -> None:
             subprocess.run([sys.executable, "-c", "import time\\nwhile time.process_time() < 0.4: pass"], check=True)
     """)
     assert report.outcome is Outcome.OK, report.log_messages
-    assert report.measures.train_cpu_time >= 0.8
+    # The kernel counts in hundredths of a second, and rounds down for each process.
+    assert report.measures.train_cpu_time >= 0.75
