@@ -7,19 +7,14 @@ old one ends with the last connection of a runner to it.
 
 import contextlib
 import fcntl
-import functools
-import hashlib
 import os
 import socket
 import subprocess
-import sys
-import sysconfig
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from runapp.environment import BASE_DIR
-from runapp.runner.isolation import places, view, wire
+from runapp.runner.isolation import packages, places, view, wire
 from runapp.runner.isolation.refusals import build_filter
 from runapp.runner.isolation.wire import PRESENCE, WORK
 
@@ -59,7 +54,7 @@ class FoldServer:
         OSError
             If the server cannot be started here, with the end of its log.
         """
-        fingerprint = packages_fingerprint()
+        fingerprint = packages.fingerprint()
         for _ in range(3):
             self._be_present(fingerprint)
             connection = self._connect(fingerprint)
@@ -172,18 +167,6 @@ class FoldServer:
             )
         except OSError:
             return "there is no log"
-
-
-def packages_fingerprint() -> str:
-    """Changes whenever a package is installed, upgraded or removed, or datarun's own code changes."""
-    paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *map(str, _engine_files())}
-    state = [(path, Path(path).stat().st_mtime_ns) for path in sorted(paths)]
-    return hashlib.sha256(repr((state, sys.version)).encode()).hexdigest()[:16]
-
-
-@functools.cache
-def _engine_files() -> tuple[Path, ...]:
-    return tuple(sorted((BASE_DIR / "runapp" / "runner").rglob("*.py")))
 
 
 def _greeted(connection: socket.socket) -> socket.socket:

@@ -15,10 +15,9 @@ import shutil
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
-from runapp.runner.isolation import labels
+from runapp.runner.isolation import labels, packages
 from runapp.runner.job import FoldJob
 
 #: Changes with the form of the prepared files.
@@ -102,5 +101,5 @@ def _name(job: FoldJob) -> str:
         (entry.name, entry.stat().st_mtime_ns, entry.stat().st_size) for entry in os.scandir(job.data_folder)
     ]
     origin = (_FORMAT, str(job.data_folder), sorted(files), job.custom, job.target_column, job.n_train_rows)
-    libraries = [version(name) for name in _LIBRARIES]
+    libraries = packages.versions(*_LIBRARIES)
     return hashlib.sha256(repr((origin, job.n_test_rows, libraries, sys.version)).encode()).hexdigest()[:32]

@@ -3,9 +3,9 @@
 import contextlib
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from runapp.contract import Outcome, State
-from runapp.runner.isolation import host, view
+from runapp.runner.isolation import host, packages, view
 from runapp.runner.isolation.host import FoldServer
 from runapp.runner.isolation.launcher import IsolatedProcess
 from runapp.runner.isolation.prepared import PreparedDataSets
@@ -230,7 +230,7 @@ def test_an_upgrade_of_the_packages_brings_a_new_server_and_ends_the_old_one(
     before = server_processes()
     assert own_sandbox.run_plain().outcome is Outcome.OK
     old = server_processes() - before
-    monkeypatch.setattr(host, "packages_fingerprint", lambda: "after-an-upgrade")
+    monkeypatch.setattr(packages, "fingerprint", lambda: "after-an-upgrade")
     assert own_sandbox.run_plain().outcome is Outcome.OK
     wait_for(lambda: not any(_is_alive(process) for process in old))
     assert own_sandbox.run_plain().outcome is Outcome.OK
@@ -239,11 +239,29 @@ def test_an_upgrade_of_the_packages_brings_a_new_server_and_ends_the_old_one(
 def test_the_fingerprint_changes_with_what_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
-    before = host.packages_fingerprint()
-    assert host.packages_fingerprint() == before
+    monkeypatch.setattr(packages, "_FOLDERS", (tmp_path,))
+    before = packages.fingerprint()
+    assert packages.fingerprint() == before
     (tmp_path / "a_package").mkdir()
-    assert host.packages_fingerprint() != before
+    installed = packages.fingerprint()
+    assert installed != before
+    (tmp_path / "a_package").rmdir()
+    tmp_path.rmdir()
+    assert packages.fingerprint() not in (installed, before)
+
+
+def test_versions_are_those_installed_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "_FOLDERS", (tmp_path,))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    found: list[str] = []
+    for number in ("1.0", "1.1"):
+        information = tmp_path / f"a_package-{number}.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text(f"Name: a_package\nVersion: {number}\n")
+        os.utime(tmp_path, ns=(0, int(number.replace(".", ""))))
+        found += packages.versions("a_package")
+        shutil.rmtree(information)
+    assert found == ["1.0", "1.1"]
 
 
 def test_runners_of_one_host_share_a_server(own_sandbox: Sandbox, tmp_path: Path) -> None:
@@ -301,7 +319,7 @@ def test_a_stopped_runner_does_not_stop_the_others(sandbox: Sandbox, tmp_path: P
     """A connection that says nothing is given up after a while, and does not hold the server."""
     server_folder = next(iter(Path(tmp_path.parent).glob("isolation*/server")), None)
     assert server_folder is not None
-    with contextlib.closing(host._connected(server_folder, host.packages_fingerprint())):
+    with contextlib.closing(host._connected(server_folder, packages.fingerprint())):
         assert sandbox.run_plain().outcome is Outcome.OK
 
 
