@@ -208,3 +208,10 @@ def test_folders_are_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
 
     assert Environment.read({"DIR_DATA": "data"}).dir_data == tmp_path / "data"
+
+
+def test_a_lost_fold_is_noticed_within_a_minute_unless_set_otherwise() -> None:
+    environment = Environment.read({})
+
+    # A look that came just before the lease ended finds nothing: the next one does.
+    assert environment.lease_seconds + environment.recover_seconds <= 60
