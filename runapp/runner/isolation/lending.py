@@ -13,10 +13,11 @@ from runapp.runner.isolation.view import UNPRIVILEGED_UID
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
 #: Most files and folders that organizer's code may leave: each costs the shared disk an inode.
 MAX_FILES = 100_000
-#: What a folder's owner needs to see what is in it.
-_READABLE_FOLDER = stat.S_IRUSR | stat.S_IXUSR
 #: Folders within folders, likewise: few enough for every program that reads them.
 MAX_DEPTH = 64
+#: What a folder's owner needs to see what is in it.
+_READABLE_FOLDER = stat.S_IRUSR | stat.S_IXUSR
+_CLOSED = "A folder was made that its owner cannot read."
 #: Part of the time that may go into looking how large the folder is.
 _LOOKING_PART = 0.05
 
@@ -100,27 +101,34 @@ class Allowance:
         return bool(self.exceeded)
 
     def look(self) -> None:
-        """Count what is in the folder now."""
-        used_bytes = 0
+        """Count what is in the folder now; once exceeded, it stays so."""
         try:
-            for n_entries, (_, status, depth) in enumerate(_entries(self._folder), start=1):
-                used_bytes += status.st_blocks * 512
-                if n_entries > MAX_FILES:
-                    self.exceeded = f"More than {MAX_FILES} files were written."
-                    return
-                if not stat.S_ISDIR(status.st_mode):
-                    continue
-                if depth == MAX_DEPTH:
-                    self.exceeded = f"Folders were made {MAX_DEPTH} levels deep."
-                    return
-                if status.st_mode & _READABLE_FOLDER != _READABLE_FOLDER:
-                    # Root could look into it, and no other user: to both the same.
-                    raise PermissionError
+            reason = self._reason()
         except PermissionError:
-            self.exceeded = "A folder was made that its owner cannot read."
-            return
+            reason = _CLOSED  # just now: its mode is looked at first
+        self.exceeded = self.exceeded or reason
+
+    def _reason(self) -> str:
+        """Why what is in the folder now is too much; empty if it is not."""
+        if _is_closed(self._folder.lstat()):
+            return _CLOSED
+        used_bytes = 0
+        for n_entries, (_, status, depth) in enumerate(_entries(self._folder), start=1):
+            used_bytes += status.st_blocks * 512
+            if n_entries > MAX_FILES:
+                return f"More than {MAX_FILES} files were written."
+            if stat.S_ISDIR(status.st_mode) and depth == MAX_DEPTH:
+                return f"Folders were made {MAX_DEPTH} levels deep."
+            if _is_closed(status):
+                return _CLOSED
         if used_bytes > self._max_kb * 1024:
-            self.exceeded = f"More than {self._max_kb // 1024} MB were written, which is the most allowed."
+            return f"More than {self._max_kb // 1024} MB were written, which is the most allowed."
+        return ""
+
+
+def _is_closed(status: os.stat_result) -> bool:
+    """Whether this is a folder that its owner cannot read: root could, and would judge it otherwise."""
+    return stat.S_ISDIR(status.st_mode) and status.st_mode & _READABLE_FOLDER != _READABLE_FOLDER
 
 
 def size_bytes(folder: Path) -> int:

@@ -17,7 +17,7 @@ _FOLDERS = tuple(
 
 def fingerprint() -> str:
     """Changes whenever a package is installed, upgraded or removed, or datarun's own code changes."""
-    state = _times(_FOLDERS), _times(_engine_files()), sys.version
+    state = _times((*_FOLDERS, *_engine_files())), sys.version
     return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
 
 
@@ -27,12 +27,13 @@ def versions(*names: str) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=4)
-def _versions(names: tuple[str, ...], _: tuple[int, ...]) -> tuple[str, ...]:
+def _versions(names: tuple[str, ...], _: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
     return tuple(version(name) for name in names)
 
 
-def _times(paths: tuple[Path, ...]) -> tuple[int, ...]:
-    return tuple(map(_time, paths))
+def _times(paths: tuple[Path, ...]) -> tuple[tuple[str, int], ...]:
+    """When each was changed last, in ns since the epoch."""
+    return tuple((str(path), _time(path)) for path in paths)
 
 
 def _time(path: Path) -> int:

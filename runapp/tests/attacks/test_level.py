@@ -1,6 +1,7 @@
 """A host's level is what the canary could do there, and below the minimum no fold runs."""
 
 import dataclasses
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -79,10 +80,10 @@ def test_what_a_killed_canary_left_is_removed_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    pid = os.fork()
-    if not pid:
-        canary.measure(Killed())  # type: ignore[arg-type]
-    os.waitpid(pid, 0)
+    runner = multiprocessing.get_context("fork").Process(target=canary.measure, args=(Killed(),))
+    runner.start()
+    runner.join()
+    assert runner.exitcode == -signal.SIGKILL
     for folder in tmp_path.iterdir():
         os.utime(folder, (1, 1))
     left = set(tmp_path.iterdir())

@@ -158,13 +158,16 @@ def test_links_and_pipes_that_it_leaves_are_removed(organizer: Organizer, tmp_pa
     assert (organizer.folder / "train.json").stat().st_uid == os.getuid()
 
 
+@pytest.mark.parametrize("closed", [".", "folder/inner"])
 @pytest.mark.parametrize("mode", [0o000, 0o300, 0o600])
-def test_it_cannot_hide_files_in_a_folder_that_nobody_can_read(organizer: Organizer, mode: int) -> None:
+def test_it_cannot_hide_files_in_a_folder_that_nobody_can_read(
+    organizer: Organizer, mode: int, closed: str
+) -> None:
     split = organizer.split(f"""
         {GOOD}
         os.makedirs(Path(raw_data_path, "folder", "inner"))
         Path(raw_data_path, "folder", "inner", "file").write_text("x")
-        os.chmod(Path(raw_data_path, "folder", "inner"), {mode})
+        os.chmod(Path(raw_data_path, {closed!r}), {mode})
     """)
     assert split.outcome is Outcome.DATA_ERROR
     assert "its owner cannot read" in split.log_messages
