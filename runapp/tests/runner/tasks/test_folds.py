@@ -1,15 +1,13 @@
-"""The runner's tasks, called in this process with an exchange folder of their own."""
+"""From the message of a fold to its outcome file, whatever is in the way."""
 
 import dataclasses
 import errno
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from celery.exceptions import Reject, SoftTimeLimitExceeded
+from celery.exceptions import SoftTimeLimitExceeded
 from kombu.exceptions import OperationalError
 
 from datarun.celery import app
@@ -22,7 +20,6 @@ from runapp.contract import (
     Outcome,
     Queue,
     SplitOutcome,
-    SplitTask,
     State,
     TaskName,
 )
@@ -31,110 +28,11 @@ from runapp.environment import Environment
 from runapp.errors import InvalidMessage
 from runapp.exchange import Exchange
 from runapp.runner import launch, runner, tasks
-from runapp.runner.job import (
-    FoldJob,
-    FoldReport,
-    IsCancelled,
-    Limits,
-    Measures,
-    OnOutput,
-    OnStage,
-    SplitJob,
-    SplitReport,
-    nobody_reads,
-)
+from runapp.runner.job import FoldJob, FoldReport, IsCancelled, OnStage
 from runapp.tests.runner.conftest import CLASSIFIER, DataSet
+from runapp.tests.runner.tasks.conftest import FakeLauncher, Rings, assert_is_handed_back, outcome_of
 
 TRAIN_IS = encode_indices(np.arange(80))
-
-
-class FakeLauncher:
-    """Runs nothing; does what a test tells it and remembers what it was asked for."""
-
-    isolation = "fake"
-
-    def __init__(self) -> None:
-        self.jobs: list[FoldJob | SplitJob] = []
-        self.limits: list[Limits] = []
-        self.printed: list[str] = []
-        self.during: Callable[[OnStage, IsCancelled], None] = lambda *_: None
-        self.report = FoldReport(
-            outcome=Outcome.OK,
-            log_messages="printed",
-            measures=Measures(train_time=1.5, train_memory=2048.0),
-            trained_at=10.0,
-            validated_at=11.0,
-            tested_at=12.0,
-            full_train_predictions=np.ones((120, 2)),
-            test_predictions=np.zeros(30),
-        )
-        self.split_report = SplitReport(outcome=Outcome.OK, log_messages="", n_train_rows=7, n_test_rows=3)
-
-    def run_fold(
-        self,
-        job: FoldJob,
-        limits: Limits,
-        *,
-        on_stage: OnStage,
-        is_cancelled: IsCancelled,
-        on_output: OnOutput = nobody_reads,
-    ) -> FoldReport:
-        for text in self.printed:
-            on_output(text)
-        self.jobs.append(job)
-        self.limits.append(limits)
-        self.during(on_stage, is_cancelled)
-        return self.report
-
-    def run_split(self, job: SplitJob, limits: Limits, *, is_cancelled: IsCancelled) -> SplitReport:
-        self.jobs.append(job)
-        self.limits.append(limits)
-        self.during(lambda *_: None, is_cancelled)
-        (job.working_folder / "train.csv").write_text("made")
-        return self.split_report
-
-
-@dataclasses.dataclass
-class Rings:
-    """How often and how the master was rung."""
-
-    sent: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-    failure: Exception | None = None
-
-    def send_task(self, name: str, *, queue: str, **_: Any) -> None:
-        if self.failure is not None:
-            raise self.failure
-        self.sent.append((name, queue))
-
-
-@pytest.fixture
-def place(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> Environment:
-    """The runner's environment: the folders of this test."""
-    monkeypatch.setattr(tasks, "environment", environment)
-    monkeypatch.setattr(tasks, "_HAND_BACK_PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(runner, "WRITE_PATIENCE_SECONDS", 0.0)
-    return environment
-
-
-@pytest.fixture
-def exchange(place: Environment) -> Exchange:
-    exchange = Exchange(place.exchange_folder)
-    exchange.make()
-    return exchange
-
-
-@pytest.fixture
-def rings(monkeypatch: pytest.MonkeyPatch) -> Rings:
-    rings = Rings()
-    monkeypatch.setattr(app, "send_task", rings.send_task)
-    return rings
-
-
-@pytest.fixture
-def launcher(monkeypatch: pytest.MonkeyPatch) -> FakeLauncher:
-    launcher = FakeLauncher()
-    monkeypatch.setattr(launch, "launcher", lambda: launcher)
-    return launcher
 
 
 @pytest.fixture
@@ -166,18 +64,6 @@ def task(place: Environment, iris: DataSet) -> FoldTask:
 def run(task: FoldTask) -> dict[str, str | None]:
     returned: dict[str, str | None] = tasks.train_test_submission_fold.run(task.to_message())
     return returned
-
-
-def assert_is_handed_back(deliver: Callable[[], object]) -> None:
-    """The task goes back to its queue instead of being done."""
-    with pytest.raises(Reject) as caught:
-        deliver()
-    assert vars(caught.value)["requeue"] is True
-
-
-def outcome_of(exchange: Exchange) -> FoldOutcome | SplitOutcome:
-    (path,) = exchange.outcome_files()
-    return exchange.read_outcome(path)
 
 
 def fold_outcome(exchange: Exchange) -> FoldOutcome:
@@ -468,146 +354,3 @@ def test_the_deadline_lies_before_the_workers_limits(
     tasks._keep_time_limits(worker)
     run(dataclasses.replace(task, task_id=str(uuid.uuid4())))
     assert [limits.wall_seconds for limits in launcher.limits] == [300.0, 58.0]
-
-
-@pytest.fixture
-def split_task(place: Environment) -> SplitTask:
-    source = place.dir_data / "9" / "raw"
-    source.mkdir(parents=True)
-    (source / "iris.csv").write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(10)))
-    return SplitTask(
-        raw_data_id=9,
-        task_id=str(uuid.uuid4()),
-        attempt=1,
-        custom=False,
-        source_folder="9/raw",
-        split_folder="9/split-1",
-        data_file="iris.csv",
-        target_column="y",
-        workflow_elements=("classifier",),
-        held_out_test=0.3,
-        random_state=42,
-    )
-
-
-def run_split(task: SplitTask) -> dict[str, bool | None]:
-    returned: dict[str, bool | None] = tasks.split_train_test.run(task.to_message())
-    return returned
-
-
-def split_outcome(exchange: Exchange) -> SplitOutcome:
-    outcome = outcome_of(exchange)
-    assert isinstance(outcome, SplitOutcome)
-    return outcome
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_split_makes_its_folder_and_rings(
-    split_task: SplitTask, place: Environment, exchange: Exchange, rings: Rings
-) -> None:
-    assert run_split(split_task) == {"ok": True}
-    outcome = split_outcome(exchange)
-    assert (outcome.ok, outcome.n_train_rows, outcome.n_test_rows) == (True, 7, 3)
-    assert names(place.dir_data / "9" / "split-1") == [".split.json", "test.csv", "train.csv"]
-    assert names(place.dir_data / "9") == ["raw", "split-1"]
-    assert names(place.dir_data / "9" / "raw") == ["iris.csv"]
-    assert rings.sent == [(TaskName.SAVE, Queue.MASTER)]
-
-
-def test_a_split_of_bad_data_leaves_no_folder(
-    split_task: SplitTask, place: Environment, exchange: Exchange, rings: Rings
-) -> None:
-    assert run_split(dataclasses.replace(split_task, target_column="z")) == {"ok": False}
-    outcome = split_outcome(exchange)
-    assert "no target column 'z'" in outcome.log_messages
-    assert outcome.n_train_rows is None
-    assert names(place.dir_data / "9") == ["raw"]
-
-
-def test_a_split_that_was_made_before_is_kept(
-    split_task: SplitTask, place: Environment, exchange: Exchange, rings: Rings, launcher: FakeLauncher
-) -> None:
-    run_split(split_task)
-    (first,) = exchange.outcome_files()
-    first.unlink()
-    assert run_split(split_task) == {"ok": True}
-    assert len(launcher.jobs) == 1
-    assert split_outcome(exchange).n_train_rows == 7
-
-
-def test_of_two_deliveries_of_a_split_the_first_wins(
-    split_task: SplitTask, place: Environment, exchange: Exchange, rings: Rings, launcher: FakeLauncher
-) -> None:
-    def another_delivery(*_: object) -> None:
-        folder = place.dir_data / "9" / "split-1"
-        folder.mkdir()
-        (folder / ".split.json").write_text("[70, 30]")
-
-    launcher.during = another_delivery
-    run_split(split_task)
-    assert split_outcome(exchange).n_train_rows == 70
-    assert names(place.dir_data / "9") == ["raw", "split-1"]
-
-
-def test_a_custom_split_works_on_a_copy(
-    split_task: SplitTask, place: Environment, exchange: Exchange, rings: Rings, launcher: FakeLauncher
-) -> None:
-    raw = place.dir_data / "9" / "raw"
-    seen = []
-    launcher.during = lambda *_: seen.append(names(launcher.jobs[0].working_folder))  # type: ignore[union-attr]
-    run_split(dataclasses.replace(split_task, custom=True, data_file=None, held_out_test=None))
-    assert seen == [["iris.csv"]]
-    assert names(raw) == ["iris.csv"]
-    assert names(place.dir_data / "9" / "split-1") == [".split.json", "iris.csv", "train.csv"]
-
-
-def test_a_cancelled_split_never_starts(
-    split_task: SplitTask, exchange: Exchange, rings: Rings, launcher: FakeLauncher
-) -> None:
-    exchange.cancel(split_task.task_id)
-    assert run_split(split_task) == {"ok": None}
-    assert launcher.jobs == []
-
-
-def test_a_split_sees_that_it_is_cancelled(
-    split_task: SplitTask, exchange: Exchange, rings: Rings, launcher: FakeLauncher
-) -> None:
-    def during(_: OnStage, is_cancelled: IsCancelled) -> None:
-        exchange.cancel(split_task.task_id)
-        assert is_cancelled()
-
-    launcher.during = during
-    run_split(split_task)
-    assert len(launcher.jobs) == 1
-
-
-def test_a_split_stopped_by_the_worker_says_so(
-    split_task: SplitTask, exchange: Exchange, rings: Rings, launcher: FakeLauncher
-) -> None:
-    def during(*_: object) -> None:
-        raise SoftTimeLimitExceeded
-
-    launcher.during = during
-    assert run_split(split_task) == {"ok": False}
-    assert SOFT_TIME_LIMIT_WORDS in split_outcome(exchange).log_messages
-
-
-def test_a_split_without_its_files_says_so(
-    split_task: SplitTask, exchange: Exchange, rings: Rings, launcher: FakeLauncher
-) -> None:
-    assert run_split(dataclasses.replace(split_task, source_folder="9/none")) == {"ok": False}
-    assert "not on the shared disk" in split_outcome(exchange).log_messages
-
-
-def test_a_split_that_cannot_be_written_is_handed_back(
-    split_task: SplitTask, place: Environment, exchange: Exchange, rings: Rings, launcher: FakeLauncher
-) -> None:
-    def in_the_way(*_: object) -> None:
-        (place.dir_data / "9" / "split-1").write_text("no folder")
-
-    launcher.during = in_the_way
-    assert_is_handed_back(lambda: run_split(split_task))
-    assert names(place.dir_data / "9") == ["raw", "split-1"]
