@@ -15,9 +15,10 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from datarun.celery import app
-from runapp.contract import DATA_SET_LIMITS, INLINE_INDICES_CHARS, FoldTask, Queue, SplitTask, TaskName
+from runapp.contract import DATA_SET_LIMITS, Queue, TaskName
 from runapp.errors import DatarunError
 from runapp.exchange import Exchange
+from runapp.messages import INLINE_INDICES_CHARS, FoldTask, SplitTask
 from runapp.models import RawData, SubmissionFold
 
 #: How long the master waits for the broker before it goes on without.

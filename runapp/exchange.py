@@ -24,8 +24,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from runapp.contract import FoldMark, FoldOutcome, Mark, RunnerMark, SplitMark, SplitOutcome
 from runapp.errors import InvalidMessage
+from runapp.messages import FoldMark, FoldOutcome, Mark, RunnerMark, SplitMark, SplitOutcome
 
 #: Outcome files larger than this are not read: predictions of 50 million numbers stay below it.
 MAX_OUTCOME_BYTES = 1 << 30

@@ -13,8 +13,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from datarun.celery import app, environment
-from runapp.contract import RunnerMark
 from runapp.exchange import Exchange
+from runapp.messages import RunnerMark
 from runapp.runner.gate import PROBE_SECONDS
 
 _ANSWER_SECONDS = 5.0

@@ -13,10 +13,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from runapp import dispatch
-from runapp.contract import FINAL_STATES, FoldMark, Priority, State
+from runapp.contract import FINAL_STATES, Priority, State
 from runapp.dashboard import timeline
 from runapp.dashboard.requests import user_of
 from runapp.errors import DatarunError
+from runapp.messages import FoldMark
 from runapp.models import Submission, SubmissionFold
 from runapp.services.fold_changes import fold_cancel, fold_raise_priority, fold_retrain
 

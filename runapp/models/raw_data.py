@@ -9,7 +9,8 @@ from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from runapp.contract import DATA_SET_LIMITS, MAX_ATTEMPTS, SplitMark, SplitOutcome, SplitState
+from runapp.contract import DATA_SET_LIMITS, MAX_ATTEMPTS, SplitState
+from runapp.messages import SplitMark, SplitOutcome
 from runapp.models.rights import CHANGE_DATA, VIEW_ALL, Person, is_staff, may
 
 SPLIT_STATE_CHOICES = [(state.value, state.value) for state in SplitState]

@@ -11,7 +11,8 @@ from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
-from runapp.contract import FINAL_STATES, MAX_ATTEMPTS, FoldMark, FoldOutcome, Outcome, Priority, State
+from runapp.contract import FINAL_STATES, MAX_ATTEMPTS, Outcome, Priority, State
+from runapp.messages import FoldMark, FoldOutcome
 from runapp.models.raw_data import RawData
 from runapp.models.rights import VIEW_ALL, Person, is_staff, may
 from runapp.models.submission import Submission

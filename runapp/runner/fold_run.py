@@ -8,10 +8,11 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 
 from runapp.content import folder_hash
-from runapp.contract import SOFT_TIME_LIMIT_WORDS, FoldMark, FoldOutcome, FoldTask, Outcome, State
+from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome, State
 from runapp.encodings import Indices, decode_indices, encode_predictions
 from runapp.errors import DatarunError
 from runapp.exchange import Exchange
+from runapp.messages import FoldMark, FoldOutcome, FoldTask
 from runapp.runner.failure import DataError
 from runapp.runner.job import FoldJob, FoldReport, Launcher, Limits
 from runapp.runner.lease import Lease

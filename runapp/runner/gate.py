@@ -15,8 +15,8 @@ from celery import bootsteps
 from celery.worker import state
 
 from datarun.celery import app, environment
-from runapp.contract import RunnerMark
 from runapp.exchange import Exchange
+from runapp.messages import RunnerMark
 from runapp.runner import launch
 from runapp.runner.versions import versions
 

@@ -11,8 +11,8 @@ import threading
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-from runapp.contract import FoldMark, SplitMark
 from runapp.exchange import Exchange
+from runapp.messages import FoldMark, SplitMark
 from runapp.runner.holder import is_gone, this_process
 
 #: A mark is renewed this often within the time after which the master takes its runner for lost.

@@ -3,8 +3,8 @@
 import dataclasses
 import os
 
-from runapp.contract import FoldTask
 from runapp.environment import Environment
+from runapp.messages import FoldTask
 from runapp.runner.job import Limits
 
 #: Without time limits of the worker, a fold and a split are given so long.

@@ -9,18 +9,10 @@ from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from runapp.contract import (
-    FoldMark,
-    FoldOutcome,
-    FoldTask,
-    SplitMark,
-    SplitOutcome,
-    SplitTask,
-    State,
-    TaskName,
-)
+from runapp.contract import State, TaskName
 from runapp.errors import InvalidMessage
 from runapp.exchange import Exchange
+from runapp.messages import FoldMark, FoldOutcome, FoldTask, SplitMark, SplitOutcome, SplitTask
 from runapp.runner.fold_run import FoldRun
 from runapp.runner.holder import this_process
 from runapp.runner.job import Launcher, Limits

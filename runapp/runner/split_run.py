@@ -5,7 +5,8 @@ from pathlib import Path
 
 from celery.exceptions import SoftTimeLimitExceeded
 
-from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome, SplitMark, SplitOutcome, SplitTask
+from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome
+from runapp.messages import SplitMark, SplitOutcome, SplitTask
 from runapp.runner.job import Launcher, Limits, SplitJob, SplitReport
 from runapp.runner.lease import Lease
 from runapp.runner.split_folder import publish, published_rows, working_folder

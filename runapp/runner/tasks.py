@@ -9,8 +9,9 @@ from celery import Task, signals
 from celery.exceptions import Reject
 
 from datarun.celery import app, environment
-from runapp.contract import RUNNER_QUEUES, FoldTask, SplitTask, TaskName
+from runapp.contract import RUNNER_QUEUES, TaskName
 from runapp.exchange import Exchange
+from runapp.messages import FoldTask, SplitTask
 from runapp.runner import launch
 from runapp.runner.isolation.level import BelowMinimum
 from runapp.runner.job import Limits

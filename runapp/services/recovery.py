@@ -17,7 +17,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from runapp import dispatch
-from runapp.contract import RUNNER_QUEUES, FoldMark, Mark, Queue
+from runapp.contract import RUNNER_QUEUES, Queue
+from runapp.messages import FoldMark, Mark
 from runapp.models import RawData, SubmissionFold
 from runapp.services.folds import release_folds
 from runapp.services.results import NONSENSE, save_outcomes

@@ -18,9 +18,10 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import F
 
 from runapp import dispatch
-from runapp.contract import MAX_PREDICTIONS, FoldOutcome, Outcome, SplitOutcome
+from runapp.contract import MAX_PREDICTIONS, Outcome
 from runapp.encodings import NotEncoded, decode_predictions
 from runapp.errors import InvalidMessage
+from runapp.messages import FoldOutcome, SplitOutcome
 from runapp.models import RawData, SubmissionFold
 from runapp.services.folds import release_folds
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 from runapp import dispatch
-from runapp.contract import RunnerMark
+from runapp.messages import RunnerMark
 
 #: A runner that has said nothing for so long is not there.
 RUNNER_SECONDS = 30.0

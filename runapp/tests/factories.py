@@ -14,9 +14,10 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from runapp.content import content_hash
-from runapp.contract import FoldOutcome, Outcome, Queue, RunnerMark, SplitOutcome, SplitState, State
+from runapp.contract import Outcome, Queue, SplitState, State
 from runapp.dispatch import new_task_id
 from runapp.encodings import encode_predictions
+from runapp.messages import FoldOutcome, RunnerMark, SplitOutcome
 from runapp.models import RawData, Submission, SubmissionFold
 from runapp.models.rights import Role
 from runapp.services.accounts import role_give

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 
-from runapp.contract import FoldMark, State
+from runapp.contract import State
 from runapp.errors import InvalidMessage
 from runapp.exchange import Exchange, write_atomically
+from runapp.messages import FoldMark
 
 TASK_ID = "01234567-89ab-4def-8123-456789abcdef"
 BY_TASK_ID: list[Callable[[Exchange, str], Any]] = [

@@ -92,7 +92,8 @@ class Bench:
     def save(self) -> float:
         """Milliseconds to save the outcomes of further folds."""
         from runapp import dispatch
-        from runapp.contract import FoldOutcome, Outcome
+        from runapp.contract import Outcome
+        from runapp.messages import FoldOutcome
         from runapp.services.results import save_outcomes
 
         for fold in self._rows(self._n_outcomes):
@@ -108,7 +109,8 @@ class Bench:
     def recover(self) -> float:
         """Milliseconds of the periodic look while a few folds run."""
         from runapp import dispatch
-        from runapp.contract import FoldMark, State
+        from runapp.contract import State
+        from runapp.messages import FoldMark
         from runapp.services.recovery import recover
 
         running = self._rows(_N_RUNNING)

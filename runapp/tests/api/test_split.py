@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from runapp.contract import SplitState, SplitTask
+from runapp.contract import SplitState
 from runapp.environment import Environment
+from runapp.messages import SplitTask
 from runapp.models import RawData
 from runapp.tests import factories
 from runapp.tests.api.conftest import Caller

@@ -7,8 +7,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from runapp.contract import FoldTask, SplitState, State
+from runapp.contract import SplitState, State
 from runapp.environment import Environment
+from runapp.messages import FoldTask
 from runapp.models import SubmissionFold
 from runapp.tests import factories
 from runapp.tests.api.conftest import Caller

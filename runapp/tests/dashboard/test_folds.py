@@ -10,8 +10,9 @@ from django.test import Client
 from django.utils import timezone
 
 from runapp import dispatch
-from runapp.contract import FoldMark, Outcome, Priority, State
+from runapp.contract import Outcome, Priority, State
 from runapp.encodings import encode_predictions
+from runapp.messages import FoldMark
 from runapp.models import SubmissionFold
 from runapp.models.rights import Role
 from runapp.tests import factories

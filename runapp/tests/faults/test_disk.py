@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runapp.contract import FoldOutcome, Outcome
+from runapp.contract import Outcome
+from runapp.messages import FoldOutcome
 from runapp.tests.faults import harm
 from runapp.tests.faults.conftest import LEASE_SECONDS
 from runapp.tests.faults.flight import Flight

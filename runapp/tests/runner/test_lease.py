@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from runapp.contract import FoldMark, State
+from runapp.contract import State
 from runapp.exchange import Exchange
+from runapp.messages import FoldMark
 from runapp.runner.holder import is_gone, this_process
 from runapp.runner.lease import Lease, end_all_gone, end_if_gone
 from test_files.processes import wait_until

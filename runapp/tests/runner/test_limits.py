@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from runapp.contract import SOFT_TIME_LIMIT_WORDS, FoldTask, Outcome
+from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome
+from runapp.messages import FoldTask
 from runapp.runner.job import Limits
 from runapp.runner.limits import fold_limits
 from runapp.runner.process import FreshProcess

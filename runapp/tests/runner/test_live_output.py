@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runapp.contract import FoldMark, State
+from runapp.contract import State
 from runapp.exchange import MAX_OUTPUT_BYTES, Exchange
+from runapp.messages import FoldMark
 from runapp.runner import supervision
 from runapp.runner.holder import this_process
 from runapp.runner.lease import Lease

@@ -10,8 +10,9 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from datarun.celery import app
-from runapp.contract import INLINE_INDICES_CHARS, FoldTask, Priority, SplitState
+from runapp.contract import Priority, SplitState
 from runapp.exchange import Exchange
+from runapp.messages import INLINE_INDICES_CHARS, FoldTask
 from runapp.models import RawData, SubmissionFold
 from runapp.services.data import split_ask
 from runapp.services.folds import FoldRequest, fold_submit

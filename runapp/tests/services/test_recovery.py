@@ -13,9 +13,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from runapp import dispatch
-from runapp.contract import MAX_ATTEMPTS, FoldMark, Outcome, Queue, SplitMark, SplitState, State
+from runapp.contract import MAX_ATTEMPTS, Outcome, Queue, SplitState, State
 from runapp.environment import Environment
 from runapp.exchange import Exchange
+from runapp.messages import FoldMark, SplitMark
 from runapp.models import RawData, SubmissionFold
 from runapp.services import recovery
 from runapp.services.results import save_outcomes

@@ -8,8 +8,9 @@ import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
-from runapp.contract import FoldMark, Outcome, State
+from runapp.contract import Outcome, State
 from runapp.exchange import Exchange
+from runapp.messages import FoldMark
 from runapp.models import RawData, SubmissionFold
 from runapp.services import recovery, results
 from runapp.tests import factories

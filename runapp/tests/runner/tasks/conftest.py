@@ -9,9 +9,10 @@ import pytest
 from celery.exceptions import Reject
 
 from datarun.celery import app
-from runapp.contract import FoldOutcome, Outcome, SplitOutcome
+from runapp.contract import Outcome
 from runapp.environment import Environment
 from runapp.exchange import Exchange
+from runapp.messages import FoldOutcome, SplitOutcome
 from runapp.runner import launch, runner, tasks
 from runapp.runner.job import (
     FoldJob,

@@ -12,21 +12,12 @@ from kombu.exceptions import OperationalError
 
 from datarun.celery import app
 from runapp.content import folder_hash
-from runapp.contract import (
-    SOFT_TIME_LIMIT_WORDS,
-    FoldMark,
-    FoldOutcome,
-    FoldTask,
-    Outcome,
-    Queue,
-    SplitOutcome,
-    State,
-    TaskName,
-)
+from runapp.contract import SOFT_TIME_LIMIT_WORDS, Outcome, Queue, State, TaskName
 from runapp.encodings import decode_predictions, encode_indices
 from runapp.environment import Environment
 from runapp.errors import InvalidMessage
 from runapp.exchange import Exchange
+from runapp.messages import FoldMark, FoldOutcome, FoldTask, SplitOutcome
 from runapp.runner import launch, runner, tasks
 from runapp.runner.job import FoldJob, FoldReport, IsCancelled, OnStage
 from runapp.tests.runner.conftest import CLASSIFIER, DataSet

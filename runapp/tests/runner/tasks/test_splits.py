@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from runapp.contract import SOFT_TIME_LIMIT_WORDS, Queue, SplitOutcome, SplitTask, TaskName
+from runapp.contract import SOFT_TIME_LIMIT_WORDS, Queue, TaskName
 from runapp.environment import Environment
 from runapp.exchange import Exchange
+from runapp.messages import SplitOutcome, SplitTask
 from runapp.runner import tasks
 from runapp.runner.job import IsCancelled, OnStage
 from runapp.tests.runner.tasks.conftest import FakeLauncher, Rings, assert_is_handed_back, outcome_of

@@ -10,17 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from runapp.contract import (
-    FoldMark,
-    FoldOutcome,
-    FoldTask,
-    Outcome,
-    RunnerMark,
-    SplitOutcome,
-    SplitTask,
-    State,
-)
+from runapp.contract import Outcome, State
 from runapp.errors import InvalidMessage
+from runapp.messages import FoldMark, FoldOutcome, FoldTask, RunnerMark, SplitOutcome, SplitTask
 
 MESSAGES = [FoldTask, SplitTask, FoldOutcome, SplitOutcome, FoldMark, RunnerMark]
 json_values = st.recursive(
