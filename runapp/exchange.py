@@ -315,6 +315,14 @@ class Exchange:
     def is_drained(self, host: str) -> bool:
         return (self.folder / "drained" / _file_name(host)).exists()
 
+    def forget_host(self, host: str) -> list[str]:
+        """Remove what the runners of a host said, and that it was drained; returns the runners' names."""
+        gone = [mark.runner for mark, _ in self.runners() if mark.host == host]
+        for runner in gone:
+            (self.folder / "runners" / f"{_file_name(runner)}.json").unlink(missing_ok=True)
+        self.resume(host)
+        return gone
+
     # Cancelled tasks
 
     def cancel(self, task_id: str) -> None:

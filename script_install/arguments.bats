@@ -67,6 +67,17 @@ says() {
     done
 }
 
+@test "an address that is none is refused, whether it is to come or to go" {
+    for option in "" --remove; do
+        run bash allow_runners.sh $option 192.0.2.9 runner7
+        [[ $status -eq 2 ]]
+        says "runner7 is not an address"
+    done
+    run bash allow_runners.sh --remove
+    [[ $status -eq 2 ]]
+    says "an address is needed"
+}
+
 @test "libraries do nothing when they are run" {
     for library in library.sh fleet.sh machine.sh disk.sh database.sh master.sh runner.sh; do
         run bash "$library"

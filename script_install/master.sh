@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/database.sh"
 
 readonly master_units=(datarun-web.socket datarun-web.service datarun-worker.service datarun-beat.service datarun-flower.service)
 readonly master_requirements=(requirements.txt script_install/requirements-master.txt)
-readonly environment_file=$configuration/datarun.env
+readonly environment_file=$configuration/datarun.env allowed_file=$configuration/runner_networks
 
 check_master() {
     check_system
@@ -41,13 +41,15 @@ close_before_opening() {
 }
 
 install_firewall() {
-    local networks=$configuration/runner_networks
-    [[ -e $networks ]] || put "$networks" 644 root:root </dev/null
-    tr -s '[:space:],' '\n' <<<"${settings[DR_RUNNER_NETWORKS]:-}" | cat - "$networks" | sed "/^$/d" | sort -u | put "$networks" 644 root:root
-    firewall_rules "$networks" | put "$configuration/firewall.nft" 644 root:root datarun-firewall.service
+    [[ -e $allowed_file ]] || put "$allowed_file" 644 root:root </dev/null
+    one_a_line "${settings[DR_RUNNER_NETWORKS]:-}" | cat - "$allowed_file" | sort -u | put "$allowed_file" 644 root:root
+    firewall_rules "$allowed_file" | put "$configuration/firewall.nft" 644 root:root datarun-firewall.service
     install_units datarun-firewall.service
     start_units datarun-firewall.service
 }
+
+# one_a_line LIST: the parts of a list with commas or spaces.
+one_a_line() { tr -s '[:space:],' '\n' <<<"$1" | sed '/^$/d'; }
 
 # firewall_rules FILE: RabbitMQ and Redis for the addresses in FILE; what only this machine needs for nobody.
 firewall_rules() {

@@ -29,17 +29,30 @@ main() {
 }
 
 remove_services() {
-    local unit
-    for unit in datarun-runner.service "${master_units[@]}" datarun-disk.service datarun-firewall.service datarun-host-keys.service; do
-        [[ -e /etc/systemd/system/$unit ]] || continue
-        systemctl disable --quiet --now "$unit" || warn "$unit could not be stopped"
-        rm -rf "/etc/systemd/system/$unit" "/etc/systemd/system/$unit.d"
-    done
+    remove_runner
+    remove_units "${master_units[@]}" datarun-disk.service datarun-firewall.service datarun-host-keys.service
     systemctl daemon-reload
     systemctl reset-failed 'datarun-*' 2>/dev/null || true
     ! mountpoint -q /mnt/datarun || umount --lazy /mnt/datarun
     [[ ! -d /mnt/datarun ]] || rmdir /mnt/datarun
     if command -v nft >/dev/null && nft list table inet datarun >/dev/null 2>&1; then nft delete table inet datarun; fi
+}
+
+# While the shared disk is there: the master need not miss who left for good.
+remove_runner() {
+    [[ -e /etc/systemd/system/datarun-runner.service ]] || return 0
+    remove_units datarun-runner.service
+    timeout 60 /usr/local/bin/datarun python /opt/datarun/current/script_install/forget_host.py ||
+        warn "the shared disk is away: on the master, run: datarun python manage.py forget $(hostname)"
+}
+
+remove_units() {
+    local unit
+    for unit in "$@"; do
+        [[ -e /etc/systemd/system/$unit ]] || continue
+        systemctl disable --quiet --now "$unit" || warn "$unit could not be stopped"
+        rm -rf "/etc/systemd/system/$unit" "/etc/systemd/system/$unit.d"
+    done
 }
 
 remove_from_servers() {

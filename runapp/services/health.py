@@ -105,9 +105,8 @@ def runners() -> Iterator[Finding]:
     for runner in seen:
         mark, name = runner.mark, f"runner {runner.mark.runner}"
         if not runner.is_alive:
-            yield Finding(
-                name, f"silent for {runner.silent_seconds:.0f} s", "start it, or wait a day to forget it"
-            )
+            remedy = f"start it, or, if it is gone for good, run manage.py forget {mark.host}"
+            yield Finding(name, f"silent for {runner.silent_seconds:.0f} s", remedy)
         elif mark.refuses:
             remedy = f"manage.py resume {mark.host}" if "drained" in mark.refuses else "see its shared disk"
             yield Finding(name, f"takes no tasks: {mark.refuses}", remedy)

@@ -3,6 +3,7 @@
 import dataclasses
 
 from runapp import dispatch
+from runapp.errors import Conflict, NotFound
 from runapp.messages import RunnerMark
 
 #: A runner that has said nothing for so long is not there.
@@ -54,3 +55,21 @@ def host_drain(host: str) -> list[RunnerMark]:
 def host_resume(host: str) -> bool:
     """Undo ``host_drain``; tells whether the host was drained. Raises as that does."""
     return dispatch.exchange().resume(host)
+
+
+def host_forget(host: str) -> list[str]:
+    """Remove what is left of a host that is gone for good; the names of its runners.
+
+    Raises ``Conflict`` if one of them is up, ``NotFound`` if nothing is known of the host, ``InvalidMessage``
+    for what is no name of a host, and ``OSError``.
+    """
+    for runner in known_runners():
+        if runner.mark.host == host and runner.is_alive:
+            ago = f"{runner.mark.runner} was up {max(runner.silent_seconds, 0):.0f} s ago"
+            raise Conflict(
+                f"{ago}: stop it, and try again when it has been silent for {RUNNER_SECONDS:.0f} s"
+            )
+    was_drained = dispatch.exchange().is_drained(host)
+    if not (gone := dispatch.exchange().forget_host(host)) and not was_drained:
+        raise NotFound(f"no runner of {host} is known")
+    return gone

@@ -238,10 +238,10 @@ class Site:
             timeout_seconds=timeout_seconds, check=check,
         )  # fmt: skip
 
-    def deploy_master(self) -> str:
-        """Deploy the master as the documentation says; what the scripts printed."""
-        printed = self.operator("scp_master_stratuslab.sh", address(NUMBERS["master"]), str(self.disk_key))
-        return printed + self.ssh("master", "bash deploy_master_stratuslab.sh && source ~/.bashrc")
+    def deploy_master(self, name: str = "master", *, check: bool = True) -> str:
+        """Deploy the master on a host, as the documentation says; what the scripts printed."""
+        printed = self.operator("scp_master_stratuslab.sh", address(NUMBERS[name]), str(self.disk_key))
+        return printed + self.ssh(name, "bash deploy_master_stratuslab.sh && source ~/.bashrc", check=check)
 
     def deploy_runners(self) -> str:
         return self.operator("scp_runner_stratuslab.sh", "list_runners.txt", str(self.disk_key))

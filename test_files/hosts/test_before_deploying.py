@@ -30,18 +30,32 @@ def _untouched(machine: Machine) -> bool:
     return machine.run("ls -d /opt/datarun /etc/datarun /home/datarun 2>/dev/null || true") == ""
 
 
-def test_a_master_is_not_begun_where_its_port_is_taken(deployment: Deployment, spare: Machine) -> None:
-    spare.run(
-        "mount -o remount,size=8g / 2>/dev/null; systemd-run --quiet --unit=other python3 -m http.server 80"
-    )
-    deployment.site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
-    deployment.site.operator("scp_master_stratuslab.sh", _SPARE, str(deployment.site.disk_key))
+def _deploy_master_where_port_80_is_taken(deployment: Deployment, spare: Machine) -> str:
+    site = deployment.site
+    site.cage.run("mount", "-o", "remount,size=8g", spare.folder / "disk")
+    spare.run("systemd-run --quiet --unit=other python3 -m http.server 80")
     spare.run("until ss -ltn | grep -q ':80 '; do sleep 0.1; done", timeout_seconds=30)
+    # A disk of its own: two masters on one would take each other's results.
+    deployment.machine("disk").run("install -d -o science -g science ~science/other")
+    site.write_settings({"SCIENCEFS_DATARUN": "other"})
+    return site.deploy_master("spare", check=False)
+
+
+def test_a_master_is_not_begun_where_its_port_is_taken(deployment: Deployment, spare: Machine) -> None:
     before = spare.run("dpkg-query -W | sha256sum")
-    printed = deployment.site.ssh("spare", "bash deploy_master_stratuslab.sh", check=False)
+    printed = _deploy_master_where_port_80_is_taken(deployment, spare)
     assert "port 80 is taken by python3 (pid" in printed
     assert 'FAILED in the step "check before anything is touched"' in printed
     assert spare.run("dpkg-query -W | sha256sum") == before
+
+
+@pytest.mark.thorough
+def test_once_the_port_is_free_the_same_command_deploys_the_master(
+    deployment: Deployment, spare: Machine
+) -> None:
+    assert "port 80 is taken" in _deploy_master_where_port_80_is_taken(deployment, spare)
+    spare.run("systemctl stop other.service")
+    assert "The master is up" in deployment.site.deploy_master("spare")
 
 
 @pytest.mark.thorough

@@ -16,6 +16,9 @@ _SPARE = address(NUMBERS["spare"])
 #: Where a machine keeps what makes it itself; system software is not looked through.
 _PLACES = "/etc /home /root /opt/datarun/releases /var/lib /var/log /var/backups /tmp"
 
+#: What runners said of themselves on the shared disk.
+_RUNNERS_ON_DISK = "ls /mnt/datarun/submission/.datarun/runners"
+
 
 def _make_image(deployment: Deployment, name: str, option: str = "") -> tuple[Path, ...]:
     """Turn a copy of a deployed host into an image; the layers that a host started from it has."""
@@ -65,8 +68,18 @@ def test_a_runner_is_deployed_from_its_image_without_a_download_and_removed(
     printed = site.operator("scp_runner_from_image.sh", "list_runners.txt", str(site.disk_key))
     assert "The runner is up: 1 L 60 50" in printed
     assert "installed:" not in printed
+    master = deployment.machine("master")
+    assert _reaches_rabbitmq(spare)
+    assert "runner@spare" in master.run(_RUNNERS_ON_DISK)
     printed = spare.run("bash /home/datarun/script_install/uninstall.sh --yes")
     assert "datarun is removed" in printed
+    assert "runner@spare" not in master.run(_RUNNERS_ON_DISK)
+    printed = master.run(f"bash /home/datarun/script_install/allow_runners.sh --remove {_SPARE}")
+    assert _SPARE not in printed
+    assert not _reaches_rabbitmq(spare)
+    # With the settings that the master keeps, as an upgrade does.
+    master.run("bash /home/datarun/script_install/deploy_master_from_image.sh", timeout_seconds=300)
+    assert not _reaches_rabbitmq(spare)
     assert (
         spare.run(
             "ls -d /opt/datarun /etc/datarun /home/datarun /var/lib/datarun /mnt/datarun 2>/dev/null || true"
@@ -79,6 +92,11 @@ def test_a_runner_is_deployed_from_its_image_without_a_download_and_removed(
         )
         == ""
     )
+
+
+def _reaches_rabbitmq(machine: Machine) -> bool:
+    probe = f"timeout 5 bash -c 'exec 3<>/dev/tcp/{address(NUMBERS['master'])}/5672' 2>/dev/null && echo yes"
+    return machine.run(f"{probe} || echo no").strip() == "yes"
 
 
 def test_a_runner_takes_a_disk_that_is_mounted_already(

@@ -1,4 +1,4 @@
-"""``manage.py doctor``, ``drain`` and ``resume``: one line each, and what to do."""
+"""``manage.py doctor``, ``drain``, ``resume`` and ``forget``: one line each, and what to do."""
 
 import io
 import os
@@ -31,6 +31,13 @@ def beat(exchange: Exchange) -> None:
 
 def runner(exchange: Exchange, **changes: Any) -> None:
     exchange.write_runner(factories.runner_mark(**changes))
+
+
+def fall_silent(exchange: Exchange, *, seconds: float = 600) -> None:
+    """Have all runners have said their last word long ago."""
+    for place in (exchange.folder / "runners").iterdir():
+        then = place.stat().st_mtime - seconds
+        os.utime(place, (then, then))
 
 
 def doctor() -> tuple[str, bool]:
@@ -73,13 +80,12 @@ def test_a_runner_that_is_not_well_is_named_with_the_remedy(
 @pytest.mark.usefixtures("broker", "beat")
 def test_a_silent_runner_is_not_there(exchange: Exchange) -> None:
     runner(exchange)
-    [place] = (exchange.folder / "runners").iterdir()
-    then = place.stat().st_mtime - 600
-    os.utime(place, (then, then))
+    fall_silent(exchange)
     text, well = doctor()
     assert not well
     assert "runners: there is none" in text
     assert "silent for 600 s" in text
+    assert "manage.py forget host" in text
 
 
 @pytest.mark.usefixtures("broker")
@@ -130,9 +136,45 @@ def test_a_host_is_drained_and_resumed(exchange: Exchange) -> None:
         call_command("resume", "host")
 
 
+@pytest.mark.usefixtures("broker", "beat")
+def test_a_host_that_is_gone_for_good_is_forgotten_with_its_drain(exchange: Exchange) -> None:
+    for name in ("first@gone", "second@gone"):
+        runner(exchange, runner=name, host="gone")
+    exchange.drain("gone")
+    fall_silent(exchange)
+    runner(exchange)
+    out = io.StringIO()
+    call_command("forget", "gone", stdout=out)
+    assert out.getvalue() == "forgotten: first@gone second@gone\n"
+    assert not exchange.is_drained("gone")
+    text, well = doctor()
+    assert well, text
+    assert "runner@host" in text
+
+
+def test_a_host_that_is_up_or_unknown_is_not_forgotten(exchange: Exchange) -> None:
+    runner(exchange)
+    exchange.drain("host")
+    with pytest.raises(CommandError, match="runner@host was up 0 s ago: stop it"):
+        call_command("forget", "host")
+    assert [mark.runner for mark, _ in exchange.runners()] == ["runner@host"]
+    assert exchange.is_drained("host")
+    with pytest.raises(CommandError, match="no runner of elsewhere is known"):
+        call_command("forget", "elsewhere")
+
+
+def test_a_host_that_was_drained_and_never_came_is_forgotten(exchange: Exchange) -> None:
+    exchange.drain("host")
+    out = io.StringIO()
+    call_command("forget", "host", stdout=out)
+    assert out.getvalue() == "forgotten: that host was drained\n"
+    assert not exchange.is_drained("host")
+
+
+@pytest.mark.parametrize("command", ["drain", "resume", "forget"])
 @pytest.mark.parametrize("host", ["", "..", "../x", "a/b", ".hidden", "x" * 300])
-def test_no_name_of_a_host_leads_out_of_its_folder(exchange: Exchange, host: str) -> None:
+def test_no_name_of_a_host_leads_out_of_its_folder(exchange: Exchange, command: str, host: str) -> None:
     with pytest.raises(CommandError, match="is not the name"):
-        call_command("drain", host)
+        call_command(command, host)
     with pytest.raises(DatarunError):
         exchange.is_drained(host)
