@@ -14,21 +14,4 @@ as disk_key, where the disk is mounted over ssh). Nothing is downloaded.
 END
 }
 
-main() {
-    watch_for_failures
-    help_if_asked "$@"
-    (($# == 0)) || refuse_arguments "no arguments are needed"
-    become_root "$here/deploy_master_from_image.sh"
-    umask 022
-    find_tree
-    step "check before anything is touched" check_before
-    deploy_master
-    printf 'The master is up: https://%s/ (release %s, %d s)\n' "${settings[IP_MASTER]}" "$release" "$SECONDS"
-}
-
-check_before() {
-    read_machine_settings env.sh
-    check_master
-}
-
-main "$@"
+deploy_master "$here/deploy_master_from_image.sh" "$@"

@@ -13,21 +13,4 @@ server, Flower, and datarun's own services. Can be run again at any time; it cha
 END
 }
 
-main() {
-    watch_for_failures
-    help_if_asked "$@"
-    (($# == 0)) || refuse_arguments "no arguments are needed"
-    become_root "$here/deploy_master_stratuslab.sh"
-    umask 022
-    find_tree
-    step "check before anything is touched" check_before
-    deploy_master
-    printf 'The master is up: https://%s/ (release %s, %d s)\n' "${settings[IP_MASTER]}" "$release" "$SECONDS"
-}
-
-check_before() {
-    read_machine_settings env.sh
-    check_master
-}
-
-main "$@"
+deploy_master "$here/deploy_master_stratuslab.sh" "$@"

@@ -15,22 +15,4 @@ list_runners.txt; without them they are those of the last time. Nothing is downl
 END
 }
 
-main() {
-    watch_for_failures
-    help_if_asked "$@"
-    (($# == 0 || $# == 4)) || refuse_arguments "four arguments are needed, or none"
-    become_root "$here/deploy_runner_from_image.sh" "$@"
-    umask 022
-    find_tree
-    step "check before anything is touched" check_before "$@"
-    deploy_runner
-    printf 'The runner is up: %s (release %s, %d s)\n' "${runner_line[*]}" "$release" "$SECONDS"
-}
-
-check_before() {
-    read_runner_line "$@"
-    read_machine_settings env_runner.sh
-    check_runner
-}
-
-main "$@"
+deploy_runner "$here/deploy_runner_from_image.sh" "$@"

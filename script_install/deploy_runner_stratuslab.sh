@@ -14,22 +14,4 @@ Can be run again at any time; it changes only what is not as it should be.
 END
 }
 
-main() {
-    watch_for_failures
-    help_if_asked "$@"
-    (($# == 0 || $# == 4)) || refuse_arguments "four arguments are needed, or none"
-    become_root "$here/deploy_runner_stratuslab.sh" "$@"
-    umask 022
-    find_tree
-    step "check before anything is touched" check_before "$@"
-    deploy_runner
-    printf 'The runner is up: %s (release %s, %d s)\n' "${runner_line[*]}" "$release" "$SECONDS"
-}
-
-check_before() {
-    read_runner_line "$@"
-    read_machine_settings env_runner.sh
-    check_runner
-}
-
-main "$@"
+deploy_runner "$here/deploy_runner_stratuslab.sh" "$@"

@@ -193,6 +193,18 @@ settings_for_runners() {
     done
 }
 
+# deploy_fleet ARGUMENT...: all that a script does that makes runners of machines; `usage`, `prepare` (what all need
+# before one is touched) and `deploy_one` (called with an address and the fields of its line) are the script's own.
+deploy_fleet() {
+    watch_for_failures
+    help_if_asked "$@"
+    (($# == 1 || $# == 2)) || refuse_arguments "the list of runners is needed, and the private key of the shared disk"
+    make_scratch
+    step "check before anything is touched" check_fleet "$1" "${2:-}"
+    step "let the runners in on the master" allow_on_master
+    step "deploy ${#runner_addresses[@]} runners" on_all_runners deploy_one
+}
+
 # check_fleet LIST KEY: settings, list and key of those who are to become runners; the settings are then in $scratch.
 check_fleet() {
     read_settings "$scripts/env_runner.sh"
@@ -204,6 +216,7 @@ check_fleet() {
         check_key "$key"
     fi
     (umask 077 && settings_for_runners >"$scratch/env_runner.sh")
+    prepare
 }
 
 # allow_on_master: the master lets the runners in, by their addresses in the list and by those they come from.

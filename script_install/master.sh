@@ -8,7 +8,23 @@ readonly master_units=(datarun-web.socket datarun-web.service datarun-worker.ser
 readonly master_requirements=(requirements.txt script_install/requirements-master.txt)
 readonly environment_file=$configuration/datarun.env allowed_file=$configuration/runner_networks
 
+# deploy_master SCRIPT ARGUMENT...: all that SCRIPT does, which has its own `usage`: make this machine the master.
+deploy_master() {
+    local script=$1
+    shift
+    watch_for_failures
+    help_if_asked "$@"
+    (($# == 0)) || refuse_arguments "no arguments are needed"
+    become_root "$script"
+    umask 022
+    find_tree
+    step "check before anything is touched" check_master
+    make_master
+    printf 'The master is up: https://%s/ (release %s, %d s)\n' "${settings[IP_MASTER]}" "$release" "$SECONDS"
+}
+
 check_master() {
+    read_machine_settings env.sh
     check_system
     check_master_settings
     check_room 3000
@@ -255,7 +271,7 @@ ask_web() {
     curl --silent --max-time 10 --insecure --header "Host: ${settings[IP_MASTER]}" "$@" "https://127.0.0.1$path"
 }
 
-deploy_master() {
+make_master() {
     step "account" make_user datarun
     step "packages" install_master_packages
     step "shared disk" set_up_disk datarun "$tree/script_install/disk_key"

@@ -8,6 +8,21 @@ source "$(dirname "${BASH_SOURCE[0]}")/disk.sh"
 readonly runner_unit=datarun-runner.service
 readonly environment_file=$configuration/datarun.env line_file=$configuration/runner_line
 
+# deploy_runner SCRIPT [FIELD...]: all that SCRIPT does, which has its own `usage`: make this machine a runner.
+deploy_runner() {
+    local script=$1
+    shift
+    watch_for_failures
+    help_if_asked "$@"
+    (($# == 0 || $# == 4)) || refuse_arguments "four arguments are needed, or none"
+    become_root "$script" "$@"
+    umask 022
+    find_tree
+    step "check before anything is touched" check_runner "$@"
+    make_runner
+    printf 'The runner is up: %s (release %s, %d s)\n' "${runner_line[*]}" "$release" "$SECONDS"
+}
+
 # read_runner_line FIELD...: the line of list_runners.txt, or the one of the last deployment.
 read_runner_line() {
     runner_line=("$@")
@@ -19,6 +34,8 @@ read_runner_line() {
 }
 
 check_runner() {
+    read_runner_line "$@"
+    read_machine_settings env_runner.sh
     check_system
     check_runner_settings
     check_room 2500
@@ -90,7 +107,7 @@ check_worker() {
 
 worker_state() { /usr/local/bin/datarun python "$current/script_install/worker_state.py"; }
 
-deploy_runner() {
+make_runner() {
     step "account" make_user celery
     step "packages" install_runner_packages
     step "shared disk" set_up_disk celery "$tree/script_install/disk_key"

@@ -17,19 +17,8 @@ there, and deploy_runner_from_image.sh is run.
 END
 }
 
-main() {
-    watch_for_failures
-    help_if_asked "$@"
-    (($# == 1 || $# == 2)) || refuse_arguments "the list of runners is needed, and the private key of the shared disk"
-    make_scratch
-    step "check before anything is touched" check_before "$@"
-    step "let the runners in on the master" allow_on_master
-    step "deploy ${#runner_addresses[@]} runners" on_all_runners deploy_one
-}
-
-check_before() {
-    check_fleet "$1" "${2:-}"
-}
+# All that is needed is in the image.
+prepare() { :; }
 
 # deploy_one ADDRESS FIELD...: one runner, from its line.
 deploy_one() {
@@ -50,4 +39,4 @@ place_as_root() {
     as_root "$1" bash -ec "$(secret_script)" bash "/home/datarun/script_install/$3" <"$2"
 }
 
-main "$@"
+deploy_fleet "$@"

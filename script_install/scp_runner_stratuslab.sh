@@ -21,20 +21,7 @@ runners in: at DR_MASTER_ADDRESS, or where scp_master_stratuslab.sh was sent to,
 END
 }
 
-main() {
-    watch_for_failures
-    help_if_asked "$@"
-    (($# == 1 || $# == 2)) || refuse_arguments "the list of runners is needed, and the private key of the shared disk"
-    make_scratch
-    step "check before anything is touched" check_before "$@"
-    step "let the runners in on the master" allow_on_master
-    step "deploy ${#runner_addresses[@]} runners" on_all_runners deploy_one
-}
-
-check_before() {
-    check_fleet "$1" "${2:-}"
-    pack "$here/.." "$scratch/release.tar.gz"
-}
+prepare() { pack "$here/.." "$scratch/release.tar.gz"; }
 
 # deploy_one ADDRESS FIELD...: one runner, from its line.
 deploy_one() {
@@ -49,4 +36,4 @@ deploy_one() {
     on "$address" bash "$remote_folder/script_install/deploy_runner_stratuslab.sh" "$@" </dev/null
 }
 
-main "$@"
+deploy_fleet "$@"
