@@ -13,6 +13,8 @@ from test_files.hosts.site import Site
 
 _PROGRAM = """
 import sys, signal
+# A shell that starts something in the background has it ignore this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from test_files.hosts.site import Site
 with Site("24.04") as site:
     machine = site.machine("spare")
