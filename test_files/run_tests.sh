@@ -2,9 +2,9 @@
 # Install what the tests need, start private PostgreSQL, RabbitMQ and Redis, run the tests, stop everything.
 #
 #   bash test_files/run_tests.sh                  everything but the fault suite, with coverage
-#   bash test_files/run_tests.sh runapp/tests/faults
-#                                                 the fault suite: kills, outages, a full disk (a quarter of an hour)
-#   bash test_files/run_tests.sh -k iris -x       some tests; the arguments are pytest's
+#   bash test_files/run_tests.sh -n 2 runapp/tests/faults
+#                                                 the fault suite: kills, outages, a full disk (five minutes)
+#   bash test_files/run_tests.sh -k iris -x       some tests; the arguments are pytest's, -n those of pytest-xdist
 #   bash test_files/run_tests.sh --install-only   install what is missing, and no more
 set -Eeuo pipefail
 trap 'echo "run_tests.sh failed in line $LINENO" >&2' ERR
@@ -67,9 +67,12 @@ make_surroundings() {
     export DR_HOME=$scratch/home PYTHONPATH=$root COVERAGE_FILE=$scratch/coverage
 }
 
+# Many tests wait for processes: where there are processors, several tests at a time; each process has its own databases.
+readonly in_parallel=(-n logical --maxprocesses 4)
+
 pytest_on_sqlite() {
     echo "== the tests that use the database, on SQLite"
-    "$python" -m coverage run -m pytest -q -m "not services and not slow" \
+    "$python" -m coverage run -m pytest -q "${in_parallel[@]}" -m "not services and not slow" \
         runapp/tests/api runapp/tests/services runapp/tests/test_*.py
 }
 
@@ -95,7 +98,7 @@ main() {
         return
     fi
     pytest_on_sqlite
-    pytest_on_services --ignore=runapp/tests/faults
+    pytest_on_services "${in_parallel[@]}" --ignore=runapp/tests/faults
     report_coverage --fail-under=90
 }
 

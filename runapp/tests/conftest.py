@@ -48,8 +48,13 @@ def nothing_counted(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite in a file, as datarun uses it: one in memory has locks of its own."""
+def django_db_modify_db_settings(
+    tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """A database for each process that runs tests.
+
+    SQLite in a file, as datarun uses it: one in memory has locks of its own.
+    """
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = tmp_path_factory.mktemp("database") / "test.sqlite3"
 
@@ -103,11 +108,18 @@ def stack(services: Services) -> Iterator[Stack]:
         yield stack
 
 
+def _group(item: pytest.Item) -> str:
+    """Which tests run in the same process, where several run tests: a file's, and all that share a stack."""
+    shares_stack = "services" in getattr(item, "fixturenames", ()) and "faults" not in item.path.parts
+    return "stack" if shares_stack else item.path.name
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "services" in getattr(item, "fixturenames", ()):
             item.add_marker("services")
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
         if {"integration", "e2e"} & set(item.path.parts):
             item.add_marker("slow")
 

@@ -21,6 +21,8 @@ SUITES = {"22.04": "jammy", "24.04": "noble"}
 #: Ubuntu's public key, which signs the archives of these releases; not every Debian has a package with it.
 #: Its fingerprint is F6ECB3762474EDA9D21B7022871920D1991BC93C.
 _ARCHIVE_KEY = Path(__file__).with_name("ubuntu-archive-2018.asc")
+#: Where mmdebstrap and the hosts get their packages from.
+_ARCHIVE = "http://archive.ubuntu.com/ubuntu"
 _CA_BUNDLE = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
 _BOOTSTRAP_SECONDS = 900.0
 
@@ -62,6 +64,17 @@ def base(release: str) -> Base:
                 remove_unless_held(outdated)
             _make(suite, found.fresh)
     return found
+
+
+def why_no_packages() -> str:
+    """Why hosts can get no packages here, in words; empty where they can."""
+    for suite in SUITES.values():
+        try:
+            run("curl", "--silent", "--show-error", "--fail", "--head", "--max-time", "20", "--retry", "3",
+                "--retry-all-errors", f"{_ARCHIVE}/dists/{suite}/InRelease", timeout_seconds=120)  # fmt: skip
+        except CommandFailed as error:
+            return f"Ubuntu's archive cannot be reached, from which test hosts get their packages: {error}"
+    return ""
 
 
 def _make(suite: str, folder: Path) -> None:

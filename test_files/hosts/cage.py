@@ -20,6 +20,8 @@ NEEDED = {
     "ip": "iproute2",
     "ssh": "openssh-client",
     "nmap": "nmap",
+    "curl": "curl",
+    "openssl": "openssl",
     # By this mmdebstrap knows which archive a release of Ubuntu is in.
     "/usr/share/distro-info/ubuntu.csv": "distro-info-data",
 }

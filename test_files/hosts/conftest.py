@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from test_files.hosts.bases import SUITES
+from test_files.hosts.bases import SUITES, why_no_packages
 from test_files.hosts.cage import why_no_hosts
 from test_files.hosts.deployment import HOSTS, Deployment
 from test_files.hosts.folds import Folds
@@ -29,6 +29,13 @@ def _release(item: pytest.Item) -> str | None:
     """The Ubuntu that a test looks at; None if it looks at none."""
     callspec = getattr(item, "callspec", None)
     return callspec.params.get("deployment") if callspec else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages() -> None:
+    """Tests that could not deploy anything are skipped."""
+    if reason := why_no_packages():
+        pytest.skip(reason)
 
 
 @pytest.fixture

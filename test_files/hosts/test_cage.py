@@ -33,14 +33,17 @@ def test_hosts_end_with_the_process_that_made_them(number: signal.Signals) -> No
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert maker.stdout is not None
-    folder, *pids = maker.stdout.readline().split()
-    assert len(pids) == 2
-    maker.send_signal(number)
-    maker.wait(60)
-    wait_until(
-        lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "all are gone", timeout_seconds=20
-    )
+    try:
+        assert maker.stdout is not None
+        folder, *pids = maker.stdout.readline().split()
+        assert len(pids) == 2
+        maker.send_signal(number)
+        maker.wait(60)
+        wait_until(
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), "all are gone", timeout_seconds=20
+        )
+    finally:
+        maker.kill()
     assert Path("/proc/self/mounts").read_text() == mounts
     with Site("24.04"):
         assert not Path(folder).exists(), "the next run removes what a killed one left on the disk"

@@ -29,8 +29,6 @@ _VARIABLES = {
     "DR_STOP_SECONDS": "3",
 }
 
-_RECOVERIES: list[tuple[str, str]] = []
-
 
 @pytest.fixture(scope="session")
 def small_disk(services: Services) -> Iterator[Path | None]:
@@ -103,6 +101,8 @@ def fly(harmed: Stack, iris_id: int, tmp_path: Path, request: pytest.FixtureRequ
 
 
 _FLIGHT = pytest.StashKey[Flight]()
+#: Goes with the report of a test, also from another process.
+_RECOVERY = "recovery"
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +110,7 @@ def note_recovery(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     flight = request.node.stash.get(_FLIGHT, None)
     if flight is not None and flight.recovery:
-        _RECOVERIES.append((request.node.name.removeprefix("test_"), flight.recovery))
+        request.node.user_properties.append((_RECOVERY, flight.recovery))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -126,7 +126,15 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _RECOVERIES:
+    recoveries = [
+        (value, report.nodeid.partition("::test_")[2].partition("@")[0])
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "teardown"
+        for name, value in report.user_properties
+        if name == _RECOVERY
+    ]
+    if recoveries:
         terminalreporter.section("recovery from faults")
-        for name, recovery in _RECOVERIES:
+        for recovery, name in recoveries:
             terminalreporter.write_line(f"{recovery}  {name.replace('_', ' ')}")

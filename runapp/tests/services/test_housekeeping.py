@@ -17,6 +17,8 @@ from runapp.tests import factories
 pytestmark = pytest.mark.django_db
 
 HASH = "a" * 64
+#: As of a task whose fold or split is gone.
+NOBODYS_TASK = "5f0c3a1b-2d4e-4f60-8172-93a4b5c6d7e8"
 
 
 def make(path: Path, *, age_seconds: float) -> Path:
@@ -55,13 +57,13 @@ def used(environment: Environment) -> list[Path]:
     ("place", "seconds"),
     [
         ("data/gone-0123abcd", UNUSED_SECONDS),
-        (f"data/iris-0123abcd/splits/{uuid.uuid4()}", UNUSED_SECONDS),
+        (f"data/iris-0123abcd/splits/{NOBODYS_TASK}", UNUSED_SECONDS),
         (f"submission/7/{HASH}", UNUSED_SECONDS),
         (f"submission/8/{HASH}", UNUSED_SECONDS),
         (f"submission/7/.{HASH}.half-written", UNUSED_SECONDS),
         ("submission/.datarun/rejected/x.json", REJECTED_SECONDS),
-        (f"submission/.datarun/cancelled/{uuid.uuid4()}", CANCELLED_SECONDS),
-        (f"submission/.datarun/indices/{uuid.uuid4()}", UNUSED_SECONDS),
+        (f"submission/.datarun/cancelled/{NOBODYS_TASK}", CANCELLED_SECONDS),
+        (f"submission/.datarun/indices/{NOBODYS_TASK}", UNUSED_SECONDS),
         ("submission/.datarun/marks/.half.json", UNUSED_SECONDS),
         ("submission/.datarun/runners/r@gone.json", UNUSED_SECONDS),
     ],
