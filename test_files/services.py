@@ -9,6 +9,7 @@ that started them is killed.
 """
 
 import argparse
+import contextlib
 import os
 import pwd
 import secrets
@@ -270,8 +271,9 @@ def _remove_abandoned_folders() -> None:
     """Remove what a start that was killed could not remove; its servers died with it."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER_PREFIX}*-*"):
         starter = folder.name.removeprefix(_FOLDER_PREFIX).split("-")[0]
-        if folder.owner() == pwd.getpwuid(os.geteuid()).pw_name and not Path(f"/proc/{starter}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # its own services have just ended
+            if folder.stat().st_uid == os.geteuid() and not Path(f"/proc/{starter}").exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _listens(port: int) -> bool:
